@@ -1,0 +1,84 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Reasons for which a request or record is not taken: the values of the label reason.
+const (
+	reasonEncoding    = "encoding"
+	reasonMediaType   = "media_type"
+	reasonTooLarge    = "too_large"
+	reasonUnreadable  = "unreadable"
+	reasonInvalid     = "invalid"
+	reasonLength      = "window_length"
+	reasonConflict    = "number_used"
+	reasonFull        = "full"
+	reasonAway        = "store_away"
+	reasonStopping    = "stopping"
+	reasonSlow        = "slow_body"
+	reasonGone        = "sender_gone"
+	reasonMixed       = "not_one_stream"
+	reasonDecompress  = "batch_too_large"
+	reasonStoreRefuse = "store_refused"
+)
+
+type metrics struct {
+	accepted    *prometheus.CounterVec // via
+	requests    *prometheus.CounterVec // via
+	refused     *prometheus.CounterVec // via, reason
+	quarantined *prometheus.CounterVec // reason
+	retries     prometheus.Counter
+	fetchErrors prometheus.Counter
+	commitFails prometheus.Counter
+	inserts     prometheus.Counter
+	insertTime  prometheus.Histogram
+	waiting     prometheus.Gauge
+	lag         prometheus.Gauge
+}
+
+func counter(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rollcall_ingest_" + name, Help: help}, labels)
+}
+
+func newMetrics() *metrics {
+	one := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_ingest_" + name, Help: help})
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollcall_ingest_" + name, Help: help})
+	}
+	return &metrics{
+		accepted:    counter("reports_total", "Reports stored.", "via"),
+		requests:    counter("requests_total", "Requests or Kafka records taken whole.", "via"),
+		refused:     counter("refused_total", "Requests not taken.", "via", "reason"),
+		quarantined: counter("quarantined_total", "Kafka records put aside.", "reason"),
+		retries:     one("retries_total", "Attempts to store Kafka records that failed and were made again."),
+		fetchErrors: one("fetch_errors_total", "Errors of reading from Kafka."),
+		commitFails: one("offset_commit_errors_total", "Failed commits of Kafka offsets; the records come again."),
+		inserts:     one("inserts_total", "Inserts into the store."),
+		insertTime: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "rollcall_ingest_insert_seconds", Help: "Time of one insert with its checks.", Buckets: prometheus.ExponentialBuckets(0.002, 3, 9),
+		}),
+		waiting: gauge("waiting_requests", "Requests that wait to be stored."),
+		lag:     gauge("kafka_lag_records", "Kafka records not yet stored, when last asked."),
+	}
+}
+
+func (m *metrics) register(r *prometheus.Registry) error {
+	if r == nil {
+		return errors.New("ingest: no registry given for metrics")
+	}
+	all := []prometheus.Collector{
+		m.accepted, m.requests, m.refused, m.quarantined, m.retries, m.fetchErrors, m.commitFails, m.inserts, m.insertTime, m.waiting, m.lag,
+	}
+	for _, c := range all {
+		if err := r.Register(c); err != nil {
+			return fmt.Errorf("ingest: register metrics: %w", err)
+		}
+	}
+	return nil
+}

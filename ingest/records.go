@@ -1,0 +1,178 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/rollcallhq/rollcall/audit/wire"
+	"github.com/rollcallhq/rollcall/internal/store"
+)
+
+// setAside is a record that cannot be taken, with the label of its reason.
+type setAside struct {
+	store.Quarantined
+	label string
+}
+
+// pending is a record on its way into the store.
+type pending struct {
+	record  *kgo.Record
+	refused int // times the store did not take it although it was there
+}
+
+// store stores every record or puts it aside. It returns an error only when ctx ended: then nothing may be committed.
+func (c *Consumer) store(ctx context.Context, records []*kgo.Record) error {
+	waiting := make([]*pending, len(records))
+	for i, r := range records {
+		waiting[i] = &pending{record: r}
+	}
+	var aside []setAside
+	err := c.retry(ctx, func() error {
+		left, bad, err := c.submit(ctx, waiting)
+		waiting, aside = left, append(aside, bad...)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.putAside(ctx, aside)
+}
+
+// read decodes and validates a record.
+func (c *Consumer) read(r *kgo.Record) (wire.Batch, error) {
+	form := protobuf
+	for _, h := range r.Headers {
+		if h.Key != "content-type" {
+			continue
+		}
+		var ok bool
+		if form, ok = formatOf(string(h.Value)); !ok {
+			return wire.Batch{}, &Refusal{reason: reasonMediaType, Faults: []wire.Fault{{Message: fmt.Sprintf("content-type %q is not taken", clip(h.Value))}}}
+		}
+	}
+	limits := c.intake.config.Limits
+	if len(r.Value) > limits.Request {
+		return wire.Batch{}, &Refusal{reason: reasonTooLarge, Faults: []wire.Fault{{Message: fmt.Sprintf("%d bytes; at most %d are taken", len(r.Value), limits.Request)}}}
+	}
+	batch, err := decode(form, r.Value, limits, c.intake.Now())
+	if err != nil {
+		return batch, err
+	}
+	return batch, ofOneStream(batch, string(r.Key))
+}
+
+// ofOneStream holds that a record holds the reports of the stream it is keyed by: only then are they in order.
+func ofOneStream(batch wire.Batch, key string) error {
+	wrong := &Refusal{reason: reasonMixed}
+	for i := range batch.Reports {
+		if stream := batch.Reports[i].Stream; stream != key {
+			wrong.add(fmt.Sprintf("reports[%d].stream", i), "%s is not the record's key %q: a Kafka record holds one stream's reports", stream, clip([]byte(key)))
+		}
+	}
+	return wrong.orNil()
+}
+
+// clip cuts bytes of a stranger for a message.
+func clip(text []byte) string {
+	const most = 80
+	if len(text) > most {
+		return string(text[:most]) + "…"
+	}
+	return string(text)
+}
+
+// submit offers every record to the intake and waits for all answers. It returns those still to be stored, with
+// the last error, and those to be put aside.
+func (c *Consumer) submit(ctx context.Context, waiting []*pending) (left []*pending, aside []setAside, failed error) {
+	answers := make([]func() error, len(waiting))
+	for i, p := range waiting {
+		answers[i] = c.put(ctx, p.record)
+	}
+	for i, p := range waiting {
+		err := answers[i]()
+		switch retry := p.again(err, c.config.Attempts); {
+		case err == nil:
+		case retry:
+			left, failed = append(left, p), err
+		default:
+			aside = append(aside, c.aside(p.record, err))
+		}
+	}
+	return left, aside, failed
+}
+
+// put reads a record and queues its reports when there is room for them, and returns how to wait for the answer.
+// Records are read one by one, each again for each try: unpacked, all of a poll might not fit into memory.
+func (c *Consumer) put(ctx context.Context, record *kgo.Record) func() error {
+	fails := func(err error) func() error { return func() error { return err } }
+	batch, err := c.read(record)
+	if err != nil || len(batch.Reports) == 0 {
+		return fails(err)
+	}
+	held := c.intake.claim()
+	if err := held.wait(ctx, weigh(batch)); err != nil {
+		return fails(err)
+	}
+	r := c.intake.newRequest(batch, held, viaKafka)
+	if err := c.intake.put(ctx, r); err != nil {
+		r.held.release()
+		return fails(err)
+	}
+	return func() error { return c.intake.answer(ctx, r) }
+}
+
+// again says whether a record is worth another try. A store that is there and does not take a record must not block the partition.
+func (p *pending) again(err error, attempts int) bool {
+	var refusal *Refusal
+	switch {
+	case err == nil, errors.As(err, &refusal):
+		return false
+	case errors.Is(err, store.ErrAway), errors.Is(err, ErrStopping), errors.Is(err, context.Canceled):
+		return true
+	}
+	p.refused++
+	return p.refused < attempts
+}
+
+func (c *Consumer) aside(r *kgo.Record, err error) setAside {
+	label := reasonStoreRefuse
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		label = refusal.reason
+	}
+	return setAside{quarantined(r.Topic, r.Partition, r.Offset, r.Timestamp, err.Error(), r.Value), label}
+}
+
+// quarantined gives a record the same ID and time whenever it is read, so that one read twice is kept once.
+func quarantined(topic string, partition int32, offset int64, at time.Time, reason string, body []byte) store.Quarantined {
+	name := fmt.Sprintf("%s/%d/%d", topic, partition, offset)
+	return store.Quarantined{
+		ID: uuid.NewSHA1(uuid.NameSpaceURL, []byte("rollcall:"+name)).String(), At: at.UTC(),
+		Topic: topic, Partition: partition, Offset: offset, Reason: reason, Body: body,
+	}
+}
+
+// putAside keeps records in quarantine, trying until the store has them or ctx ends.
+func (c *Consumer) putAside(ctx context.Context, aside []setAside) error {
+	if len(aside) == 0 {
+		return nil
+	}
+	rows := make([]store.Quarantined, len(aside))
+	for i, a := range aside {
+		rows[i] = a.Quarantined
+	}
+	if err := c.retry(ctx, func() error { return c.intake.Store.Quarantine(ctx, rows) }); err != nil {
+		return err
+	}
+	for _, a := range aside {
+		c.intake.aside.Add(1)
+		c.intake.metrics.quarantined.WithLabelValues(a.label).Inc()
+		c.intake.Log.Warn("a Kafka record was put into quarantine", "topic", a.Topic, "partition", a.Partition, "offset", a.Offset, "reason", a.Reason)
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Topic is where reports are sent through Kafka; the key of a record is its stream.
+const Topic = "rollcall.reports"
+
+// TopicConfig says how the topic is made where it is missing; zero values take the defaults.
+type TopicConfig struct {
+	Name           string
+	Partitions     int32 // default 6. Never change it without draining: a stream's reports must stay in order
+	Replication    int16 // default: the broker's
+	RetentionBytes int64 // of a partition; default 1 GiB. Time does not expire reports
+	SegmentBytes   int64 // default 16 MiB
+	Opts           []kgo.Opt
+}
+
+func (c TopicConfig) withDefaults() TopicConfig {
+	if c.Name == "" {
+		c.Name = Topic
+	}
+	if c.Partitions <= 0 {
+		c.Partitions = 6
+	}
+	if c.Replication == 0 {
+		c.Replication = -1
+	}
+	if c.RetentionBytes == 0 {
+		c.RetentionBytes = 1 << 30
+	}
+	if c.SegmentBytes == 0 {
+		c.SegmentBytes = 16 << 20
+	}
+	return c
+}
+
+// EnsureTopic makes the topic where it is missing, and leaves one that exists as it is.
+func EnsureTopic(ctx context.Context, brokers []string, c TopicConfig) error {
+	c = c.withDefaults()
+	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(brokers...)}, c.Opts...)...)
+	if err != nil {
+		return fmt.Errorf("ingest: connect to Kafka %v: %w", brokers, err)
+	}
+	defer client.Close()
+	value := func(n int64) *string { s := strconv.FormatInt(n, 10); return &s }
+	_, err = kadm.NewClient(client).CreateTopic(ctx, c.Partitions, c.Replication, map[string]*string{
+		"retention.ms": value(-1), "retention.bytes": value(c.RetentionBytes), "segment.bytes": value(c.SegmentBytes),
+		"max.message.bytes": value(8 << 20),
+	}, c.Name)
+	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+		return fmt.Errorf("ingest: make topic %s on Kafka %v: %w", c.Name, brokers, err)
+	}
+	return nil
+}
+
+const lagTimeout = 5 * time.Second
+
+// Lag is the number of records of the topic that are not yet stored; an error says that Kafka could not be asked.
+func (c *Consumer) Lag(ctx context.Context) (int64, error) {
+	client := c.kafka()
+	if client == nil {
+		return 0, errors.New("ingest: the consumer does not run")
+	}
+	ctx, cancel := context.WithTimeout(ctx, lagTimeout)
+	defer cancel()
+	all, err := kadm.NewClient(client).Lag(ctx, c.config.Group)
+	if err == nil {
+		err = all.Error()
+	}
+	if err != nil {
+		return 0, fmt.Errorf("ingest: ask Kafka for the lag of group %s: %w", c.config.Group, err)
+	}
+	lag := all[c.config.Group].Lag.Total()
+	c.intake.metrics.lag.Set(float64(lag))
+	return lag, nil
+}

@@ -1,0 +1,174 @@
+// Package inspector answers what people and programs ask of the audit: which
+// windows are complete, which UIDs are lost, what a verdict rests on. It owns the
+// HTTP API under /api/v1, its OpenAPI document, its live stream and the settings
+// of the HTTP server. It must not know how verdicts are made, nor how reports are
+// stored: it reads through narrow interfaces and turns domain types into JSON.
+package inspector
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rollcallhq/rollcall/audit/wire"
+	"github.com/rollcallhq/rollcall/inspector/api"
+	"github.com/rollcallhq/rollcall/internal/store"
+)
+
+// Streams tells what streams there are and how far they have got.
+type Streams interface {
+	Streams(ctx context.Context, now time.Time) ([]store.StreamInfo, error)
+	Stream(ctx context.Context, stream string, now time.Time) (store.StreamInfo, bool, error)
+	Watermark(ctx context.Context, stream, hop string, now time.Time) (time.Time, *store.Blocked, bool, error)
+}
+
+// Windows tells the verdicts of a stream and what they rest on. A nil edge asks for all edges.
+type Windows interface {
+	Windows(ctx context.Context, stream string, from, to, now time.Time, edge *store.Edge) ([]store.Verdict, error)
+	Revisions(ctx context.Context, stream string, start time.Time, edge store.Edge) ([]store.Verdict, error)
+	Named(ctx context.Context, stream string, start time.Time, edge store.Edge, kind, after string, limit int, now time.Time) ([]store.Named, string, bool, error)
+	Evidence(ctx context.Context, stream string, start time.Time, edge *store.Edge, now time.Time) (store.Evidence, bool, error)
+}
+
+// Hours rolls windows up. No streams asks for all.
+type Hours interface {
+	Hours(ctx context.Context, streams []string, from, to, now time.Time) ([]store.Hour, error)
+	HourOfEdge(ctx context.Context, stream string, hour time.Time, edge *store.Edge, now time.Time) (store.Hour, []store.Verdict, error)
+}
+
+// Traces tells all that is known of one event.
+type Traces interface {
+	Trace(ctx context.Context, uid wire.UID) ([]store.Trace, error)
+	TraceForeign(ctx context.Context, uid string) ([]store.Trace, error)
+}
+
+// Auditor is all that is concluded from reports.
+type Auditor interface {
+	Streams
+	Windows
+	Hours
+	Traces
+}
+
+// Settings keeps what people decided about streams.
+type Settings interface {
+	Settings(ctx context.Context, streams []string) (map[string]store.Settings, error)
+	PutSettings(ctx context.Context, settings store.Settings, now time.Time) error
+	HasReports(ctx context.Context, stream string) (bool, error)
+}
+
+// Emitters tells which instances run, and keeps what people closed.
+type Emitters interface {
+	Emitters(ctx context.Context, stream string) ([]store.Emitter, error)
+	AddClosing(ctx context.Context, closing store.Closing) error
+	Closings(ctx context.Context, stream string) ([]store.Closing, error)
+}
+
+// Store is what the inspector reads and writes beside verdicts. Errors that wrap store.ErrAway become 503.
+type Store interface {
+	Settings
+	Emitters
+	Latencies(ctx context.Context, stream string, from, to time.Time) (map[store.LatencyKey]store.Histogram, error)
+	Quarantined(ctx context.Context, after string, limit int) ([]store.Quarantined, error)
+	Ping(ctx context.Context) error
+}
+
+// Feed tells changed verdicts. A subscriber that is too slow finds its channel closed and must subscribe again.
+type Feed interface {
+	Subscribe() (changes <-chan []store.Verdict, cancel func())
+}
+
+// Deps are what the inspector is built from.
+type Deps struct {
+	Auditor Auditor // nil in a server whose role has no inspector: the API then answers 404
+	Store   Store
+	Feed    Feed         // nil: no changes are told, only heartbeats
+	Reports http.Handler // POST /api/v1/reports; nil in a server whose role has no ingest: answers 404
+	Pages   http.Handler // everything that is not the API; nil: answers 404
+	// Status fills in what this package cannot know: Kafka, lag, reports, quarantined, the last pass, dirty marks, demo.
+	// Nil leaves them empty with Kafka "off".
+	Status   func(ctx context.Context) api.Status
+	Registry *prometheus.Registry // served at /metrics; this package's metrics are registered in it
+	Log      *slog.Logger
+	Now      func() time.Time // nil: time.Now
+}
+
+// Config sets limits; zero values take the defaults.
+type Config struct {
+	Version      string
+	Heartbeat    time.Duration // of the live stream; default 15 s
+	Subscribers  int           // of the live stream at once; default 200
+	QueryTimeout time.Duration // for one call; default 25 s
+}
+
+func (c Config) withDefaults() Config {
+	if c.Heartbeat <= 0 {
+		c.Heartbeat = 15 * time.Second
+	}
+	if c.Subscribers <= 0 {
+		c.Subscribers = 200
+	}
+	if c.QueryTimeout <= 0 {
+		c.QueryTimeout = 25 * time.Second
+	}
+	return c
+}
+
+// Inspector is the HTTP API and everything it needs.
+type Inspector struct {
+	Deps
+	config  Config
+	engine  *gin.Engine
+	api     huma.API
+	hub     *hub
+	metrics metrics
+	spec    []byte     // OpenAPI 3.1, YAML
+	puts    sync.Mutex // one change of settings at a time
+	handler http.Handler
+}
+
+// New builds the API. It dials nothing and starts nothing; an error tells of metrics registered
+// twice or of a document that could not be written.
+func New(deps Deps, config Config) (*Inspector, error) {
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	s := &Inspector{Deps: deps, config: config.withDefaults()}
+	if err := s.metrics.register(deps.Registry); err != nil {
+		return nil, err
+	}
+	s.hub = newHub(deps.Feed, s.config.Subscribers, deps.Now(), s.metrics.dropped)
+	s.engine = s.newEngine()
+	s.api = newAPI(s.engine, s.config.Version)
+	s.routes()
+	spec, err := s.writeSpec()
+	if err != nil {
+		return nil, err
+	}
+	s.spec = spec
+	s.handler = s.protect(s.engine)
+	return s, nil
+}
+
+// Handler serves the API, the pages, health and metrics.
+func (s *Inspector) Handler() http.Handler { return s.handler }
+
+// Start begins to pass changed verdicts on to the live streams.
+func (s *Inspector) Start() { s.hub.start() }
+
+// Stop ends the live streams, so that the HTTP server can shut down; new ones are refused. It waits for what Start began.
+func (s *Inspector) Stop(ctx context.Context) error { return s.hub.stop(ctx) }
+
+func (s *Inspector) routes() {
+	s.streamRoutes()
+	s.windowRoutes()
+	s.emitterRoutes()
+	s.hourRoutes()
+	s.plainRoutes()
+}

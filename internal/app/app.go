@@ -1,0 +1,278 @@
+// Package app wires the parts into a running server: it builds, starts and stops
+// everything, and is the one place that sees all packages. It owns the order in which
+// things start and end; it must not decide anything about reports or verdicts.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/rollcallhq/rollcall/ingest"
+	"github.com/rollcallhq/rollcall/inspector"
+	"github.com/rollcallhq/rollcall/inspector/api"
+	"github.com/rollcallhq/rollcall/internal/embedded"
+	"github.com/rollcallhq/rollcall/internal/store"
+	"github.com/rollcallhq/rollcall/migrations"
+	"github.com/rollcallhq/rollcall/reconcile"
+	"github.com/rollcallhq/rollcall/web"
+)
+
+// Config says what to serve and on what.
+type Config struct {
+	Listen       string // host:port; port 0 takes any free one
+	Data         string // directory of the embedded services
+	ClickHouse   store.Config
+	KafkaBrokers []string // empty: the embedded broker
+	Streams      map[string]api.Settings
+	Version      string
+	Demo         bool // the data shown was made by the demo
+	Log          *slog.Logger
+}
+
+// App is a running server.
+type App struct {
+	config   Config
+	log      *slog.Logger
+	stack    stack
+	registry *prometheus.Registry
+	failed   chan error
+
+	addr       string
+	brokers    []string
+	store      *store.Store
+	intake     *ingest.Intake
+	consumer   *ingest.Consumer
+	reconciler *reconcile.Reconciler
+	inspector  *inspector.Inspector
+	ready      atomic.Bool
+}
+
+// Run serves until ctx ends or a part fails, and then stops: intake first, then what is queued is stored and committed, then all else.
+func Run(ctx context.Context, c Config) error {
+	a, err := Start(ctx, c)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+	case err = <-a.failed:
+	}
+	return errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
+}
+
+// Start starts everything and returns once requests are answered. What was started before a failure is stopped again.
+func Start(ctx context.Context, c Config) (*App, error) {
+	if err := loopbackOnly(c.Listen); err != nil {
+		return nil, err
+	}
+	a := &App{config: c, log: c.Log, registry: prometheus.NewRegistry(), failed: make(chan error, 4)}
+	a.stack.log = c.Log
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, start := range []func(context.Context) error{
+		a.startClickHouse, a.openStore, a.startKafka, a.startIntake, a.startConsumer, a.startReconciler, a.startInspector, a.applyStreams, a.listen,
+	} {
+		if err := start(ctx); err != nil {
+			return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
+		}
+	}
+	a.log.Info("serving", "url", a.URL(), "kafka", strings.Join(a.brokers, ","))
+	return a, nil
+}
+
+// URL is the address of the API and the page.
+func (a *App) URL() string { return "http://" + a.addr }
+
+// Brokers are the Kafka brokers reports are read from.
+func (a *App) Brokers() []string { return a.brokers }
+
+// Failed yields the error of a part that ended by itself.
+func (a *App) Failed() <-chan error { return a.failed }
+
+// Stop stops everything in reverse.
+func (a *App) Stop(ctx context.Context) error {
+	a.ready.Store(false)
+	return a.stack.stop(ctx)
+}
+
+// loopbackOnly refuses to listen where others could reach a server that asks nobody for a token.
+func loopbackOnly(listen string) error {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("listen address %q: give host:port, such as 127.0.0.1:8080: %w", listen, err)
+	}
+	if host == "localhost" {
+		return nil
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("listen address %q: without tokens the server listens on loopback only, such as 127.0.0.1:8080", listen)
+}
+
+// watch reports the end of a child process that nobody asked to end.
+func (a *App) watch(name string, done <-chan struct{}, ended func() error) {
+	go func() {
+		<-done
+		select {
+		case a.failed <- fmt.Errorf("%s ended: %w", name, errors.Join(errors.New("nobody stopped it"), ended())):
+		default:
+		}
+	}()
+}
+
+func (a *App) startClickHouse(ctx context.Context) error {
+	if len(a.config.ClickHouse.Addrs) > 0 {
+		return nil
+	}
+	child, err := embedded.StartClickHouse(ctx, embedded.ClickHouseConfig{Dir: filepath.Join(a.config.Data, "clickhouse")})
+	if err != nil {
+		return fmt.Errorf("start the embedded ClickHouse: %w", err)
+	}
+	a.stack.push("embedded ClickHouse", child.Stop)
+	a.watch("embedded ClickHouse", child.Done(), child.Err)
+	a.config.ClickHouse = store.Config{Addrs: []string{child.Addr()}, Database: a.config.ClickHouse.Database, User: "default"}
+	return nil
+}
+
+func (a *App) openStore(ctx context.Context) error {
+	if a.config.ClickHouse.Database == "" {
+		a.config.ClickHouse.Database = "rollcall"
+	}
+	s, err := store.Connect(ctx, a.config.ClickHouse)
+	if err != nil {
+		return err
+	}
+	a.store = s
+	a.stack.push("store", func(context.Context) error { return s.Close() })
+	applied, err := s.Migrate(ctx, migrations.Files)
+	if err != nil {
+		return err
+	}
+	a.log.Info("store is ready", "database", a.config.ClickHouse.Database, "migrations", len(applied))
+	return nil
+}
+
+func (a *App) startKafka(ctx context.Context) error {
+	a.brokers = a.config.KafkaBrokers
+	if len(a.brokers) == 0 {
+		child, err := embedded.StartKafka(ctx, embedded.KafkaConfig{Dir: filepath.Join(a.config.Data, "kafka")})
+		if err != nil {
+			return fmt.Errorf("start the embedded Kafka: %w", err)
+		}
+		a.stack.push("embedded Kafka", child.Stop)
+		a.watch("embedded Kafka", child.Done(), child.Err)
+		a.brokers = child.Brokers()
+	}
+	return ingest.EnsureTopic(ctx, a.brokers, ingest.TopicConfig{})
+}
+
+func (a *App) startIntake(context.Context) error {
+	intake, err := ingest.New(ingest.Deps{Store: a.store, Registry: a.registry, Log: a.log}, ingest.Config{})
+	if err != nil {
+		return err
+	}
+	intake.Start()
+	a.intake = intake
+	a.stack.push("intake", intake.Stop)
+	return nil
+}
+
+func (a *App) startConsumer(context.Context) error {
+	consumer, err := ingest.NewConsumer(a.intake, ingest.ConsumerConfig{Brokers: a.brokers})
+	if err != nil {
+		return err
+	}
+	if err := consumer.Start(); err != nil {
+		return err
+	}
+	a.consumer = consumer
+	a.stack.push("consumer of reports", consumer.Stop)
+	return nil
+}
+
+func (a *App) startReconciler(ctx context.Context) error {
+	r, err := reconcile.New(a.store, reconcile.Config{}, a.registry, a.log)
+	if err != nil {
+		return err
+	}
+	a.reconciler = r
+	a.stack.push("reconciler", r.Stop)
+	return r.Start(context.WithoutCancel(ctx))
+}
+
+func (a *App) startInspector(context.Context) error {
+	ins, err := inspector.New(inspector.Deps{
+		Auditor: reconcile.NewReader(a.store), Store: a.store, Feed: a.reconciler.Feed(),
+		Reports: a.intake.Handler(), Pages: web.Handler(), Status: a.status, Registry: a.registry, Log: a.log,
+	}, inspector.Config{Version: a.config.Version})
+	if err != nil {
+		return err
+	}
+	a.inspector = ins
+	return nil
+}
+
+// applyStreams stores the settings that the configuration gives.
+func (a *App) applyStreams(ctx context.Context) error {
+	for name, settings := range a.config.Streams {
+		if err := a.inspector.PutSettings(ctx, name, settings); err != nil {
+			return fmt.Errorf("settings of stream %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (a *App) listen(ctx context.Context) error {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", a.config.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", a.config.Listen, err)
+	}
+	a.addr = listener.Addr().String()
+	server := inspector.Server(a.addr, a.inspector.Handler())
+	a.inspector.Start()
+	a.stack.push("HTTP server", server.Shutdown)
+	a.stack.push("live streams", a.inspector.Stop)
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- fmt.Errorf("HTTP server: %w", err)
+		}
+	}()
+	a.ready.Store(true)
+	return nil
+}
+
+// status fills in what only the wiring knows of the auditor's health.
+func (a *App) status(ctx context.Context) api.Status {
+	health := a.reconciler.Health()
+	s := api.Status{
+		Version: a.config.Version, Kafka: "ok", Reports: a.intake.Accepted(), Quarantined: a.intake.Quarantined(),
+		LastPassMillis: health.Took.Milliseconds(), Demo: a.config.Demo,
+	}
+	if !health.LastPass.IsZero() {
+		s.LastPass = &health.LastPass
+	}
+	bounded, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	lag, err := a.consumer.Lag(bounded)
+	if err != nil {
+		s.Kafka = "away"
+	}
+	s.IngestLag = lag
+	if due, err := a.store.DueMarks(bounded, time.Now(), 10_000); err == nil {
+		s.Dirty = len(due)
+	}
+	return s
+}

@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcallhq/rollcall/inspector/api"
+)
+
+// serveWith runs "serve" with a configuration file and returns what serve was given.
+func serveWith(t *testing.T, text string, args ...string) (Serve, outcome) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "rollcall.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var given Serve
+	env := Env{Serve: func(_ context.Context, s Serve) error { given = s; return nil }}
+	got := runWith(t, env, "", append([]string{"serve", "--config", path}, args...)...)
+	return given, got
+}
+
+func TestConfigurationFileGivesEveryFlagAndStreams(t *testing.T) {
+	given, got := serveWith(t, `
+listen: 127.0.0.1:9999
+data: /var/lib/rollcall
+kafka-brokers: [a:9092, b:9092]
+clickhouse-addr: [c:9000]
+clickhouse-user: u
+clickhouse-password: "p#1"
+clickhouse-database: d
+log-level: debug
+streams:
+  flights:
+    windowSeconds: 10
+    edges: [app..relay]
+`)
+	if got.code != Good {
+		t.Fatalf("exit code %d: %s", got.code, got.failed)
+	}
+	want := Serve{
+		Config: given.Config, Listen: "127.0.0.1:9999", Data: "/var/lib/rollcall", KafkaBrokers: []string{"a:9092", "b:9092"},
+		ClickhouseAddr: []string{"c:9000"}, ClickhouseUser: "u", ClickhousePassword: "p#1", ClickhouseDatabase: "d", LogLevel: "debug",
+		Streams: map[string]api.Settings{"flights": {WindowSeconds: 10, Edges: []string{"app..relay"}}},
+	}
+	if diff := cmp.Diff(want, given); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCommandLineWinsOverEnvironmentAndEnvironmentOverFile(t *testing.T) {
+	t.Setenv("ROLLCALL_LISTEN", "127.0.0.1:2")
+	t.Setenv("ROLLCALL_LOG_LEVEL", "warn")
+	given, got := serveWith(t, "listen: 127.0.0.1:1\nlog-level: debug\ndata: /d\n", "--listen", "127.0.0.1:3")
+	if got.code != Good {
+		t.Fatalf("exit code %d: %s", got.code, got.failed)
+	}
+	if diff := cmp.Diff([]string{"127.0.0.1:3", "warn", "/d"}, []string{given.Listen, given.LogLevel, given.Data}); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestConfigurationFileFromEnvironmentIsRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(path, []byte("listen: 127.0.0.1:7\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("ROLLCALL_CONFIG", path)
+	var given Serve
+	got := runWith(t, Env{Serve: func(_ context.Context, s Serve) error { given = s; return nil }}, "", "serve")
+	if got.code != Good || given.Listen != "127.0.0.1:7" {
+		t.Errorf("exit code %d, listen %q: %s", got.code, given.Listen, got.failed)
+	}
+}
+
+func TestConfigurationFaultIsToldWithItsLine(t *testing.T) {
+	for name, c := range map[string]struct{ text, says string }{
+		"unknown key":             {"listen: a:1\nlistne: b:2\n", `rollcall.yaml:2: unknown key "listne"`},
+		"unknown key of a stream": {"streams:\n  flights:\n    windowSecs: 10\n", `[3:5] unknown field "windowSecs"`},
+		"duplicate key":           {"listen: a:1\nlisten: b:2\n", `[2:1] mapping key "listen" already defined`},
+		"not a mapping":           {"- listen\n", "rollcall.yaml:1: it must be a list of"},
+		"keys where a value goes": {"data:\n  dir: x\n", "rollcall.yaml:1: data: it needs a value"},
+		"no value":                {"data:\n", "rollcall.yaml:1: data: it has no value"},
+		"bad value":               {"log-level: loud\n", "--log-level must be one of"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, got := serveWith(t, c.text)
+			if got.code != WrongUse || !strings.Contains(got.failed, c.says) {
+				t.Errorf("exit code %d, %q, want it to say %q", got.code, got.failed, c.says)
+			}
+		})
+	}
+}
+
+func TestMissingConfigurationFileIsWrongUse(t *testing.T) {
+	got := runWith(t, Env{}, "", "serve", "--config", filepath.Join(t.TempDir(), "none.yaml"))
+	if got.code != WrongUse || !strings.Contains(got.failed, "none.yaml") {
+		t.Errorf("exit code %d, %q", got.code, got.failed)
+	}
+}

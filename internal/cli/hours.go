@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"github.com/rollcallhq/rollcall/inspector/api"
+)
+
+type hours struct{ span }
+
+// Run lists streams by hour; the answer is bad when an hour is incomplete or unknown.
+func (h *hours) Run(s *session) error {
+	query, err := h.query()
+	if err != nil {
+		return err
+	}
+	raw, rows, err := all[api.Hour](s, "/hours", query)
+	if err != nil {
+		return err
+	}
+	if s.asJSON {
+		err = s.printList(raw)
+	} else {
+		err = s.printHours(rows)
+	}
+	if err != nil {
+		return err
+	}
+	bad := false
+	for _, r := range rows {
+		bad = bad || badState(r.State)
+	}
+	return badWhen(bad)
+}
+
+func (s *session) printHours(rows []api.Hour) error {
+	if len(rows) == 0 {
+		return s.say("No hour of any stream in that time.")
+	}
+	t := newTable("STREAM", "HOUR", "STATE", ">PRODUCED", ">EXPECTED", ">DELIVERED", ">LOST", ">PENDING", "BESIDE IT")
+	for _, r := range rows {
+		t.add(r.Stream, r.Hour, r.State, r.Produced, r.Expected, r.Delivered, r.Lost, r.Pending, marks(hourMarks(r)))
+	}
+	return t.print(s.env.Stdout)
+}
+
+func hourMarks(h api.Hour) []mark {
+	return markCounts(api.Window{
+		Duplicated: h.Duplicated, Redelivered: h.Redelivered, Unexpected: h.Unexpected, Corrupt: h.Corrupt, Invalid: h.Invalid,
+		Filtered: h.Filtered, Rejected: h.Rejected, Skewed: h.Skewed, Unplaced: h.Unplaced, Late: h.Late,
+	})
+}

@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"github.com/rollcallhq/rollcall/inspector/api"
+)
+
+// Serve holds the flags of "rollcall serve". Each is also a key of the configuration
+// file and, with ROLLCALL_ before it, an environment variable; the command line wins
+// over the environment, and the environment over the file.
+type Serve struct {
+	Config             string   `env:"ROLLCALL_CONFIG" type:"path" help:"Configuration file in YAML; unknown keys are refused." placeholder:"FILE"`
+	Listen             string   `default:"127.0.0.1:8080" env:"ROLLCALL_LISTEN" help:"Address of the API and the page." placeholder:"HOST:PORT"`
+	Data               string   `default:"rollcall-data" env:"ROLLCALL_DATA" type:"path" help:"Directory of the embedded services." placeholder:"DIR"`
+	ClickhouseAddr     []string `name:"clickhouse-addr" env:"ROLLCALL_CLICKHOUSE_ADDR" help:"ClickHouse servers (native protocol); embedded when not given." placeholder:"HOST:PORT"`
+	ClickhouseUser     string   `name:"clickhouse-user" default:"default" env:"ROLLCALL_CLICKHOUSE_USER" help:"ClickHouse user." placeholder:"NAME"`
+	ClickhousePassword string   `name:"clickhouse-password" env:"ROLLCALL_CLICKHOUSE_PASSWORD" help:"ClickHouse password." placeholder:"TEXT"`
+	ClickhouseDatabase string   `name:"clickhouse-database" default:"rollcall" env:"ROLLCALL_CLICKHOUSE_DATABASE" help:"ClickHouse database; made when it is not there." placeholder:"NAME"`
+	KafkaBrokers       []string `name:"kafka-brokers" env:"ROLLCALL_KAFKA_BROKERS" help:"Kafka brokers; embedded when not given." placeholder:"HOST:PORT"`
+	LogLevel           string   `name:"log-level" default:"info" enum:"debug,info,warn,error" env:"ROLLCALL_LOG_LEVEL" help:"How much to log: ${enum}." placeholder:"LEVEL"`
+
+	// Streams are the settings under streams: in the configuration file.
+	Streams map[string]api.Settings `kong:"-"`
+}
+
+// Run serves until the program is told to end.
+func (c *Serve) Run(s *session) error {
+	if s.file.err != nil {
+		return wrongUse("%w", s.file.err)
+	}
+	c.Streams = s.file.loaded.streams
+	return s.env.Serve(s.ctx, *c)
+}
+
+// Demo holds the flags of "rollcall demo".
+type Demo struct {
+	Rounds       int    `env:"ROLLCALL_ROUNDS" help:"End after this many rounds; go on until stopped when not given." placeholder:"N"`
+	RoundSeconds int    `default:"60" env:"ROLLCALL_ROUND_SECONDS" help:"Traffic of a round, in seconds; made a whole number of ten-second windows." placeholder:"S"`
+	Rate         int    `default:"2000" env:"ROLLCALL_RATE" help:"Events a second." placeholder:"N"`
+	Faults       string `default:"all" env:"ROLLCALL_FAULTS" help:"What to plant: all, none, or some of lost,duplicated,corrupt,filtered,kill." placeholder:"LIST"`
+	Listen       string `env:"ROLLCALL_LISTEN" help:"Address of the page and the API; 127.0.0.1:8080 or, where that is taken, any free port." placeholder:"HOST:PORT"`
+	Data         string `env:"ROLLCALL_DATA" type:"path" help:"Directory to work in and to leave behind; a temporary one, removed at the end, when not given." placeholder:"DIR"`
+	Flights      string `env:"ROLLCALL_FLIGHTS" type:"path" help:"The file flights-3m.parquet; found in lib beside the executable when not given." placeholder:"FILE"`
+
+	// JSON says that the outcome is for a program.
+	JSON bool `kong:"-"`
+}
+
+// Run runs the demo; the answer is bad when a name is missed or false.
+func (c *Demo) Run(s *session) error {
+	switch {
+	case c.Rounds < 0:
+		return wrongUse("--rounds %d: a number of rounds cannot be negative", c.Rounds)
+	case c.RoundSeconds < 1:
+		return wrongUse("--round-seconds %d: a round needs at least a second of traffic", c.RoundSeconds)
+	case c.Rate < 1 || c.Rate > 100_000:
+		return wrongUse("--rate %d: give between 1 and 100000 events a second", c.Rate)
+	}
+	c.JSON = s.asJSON
+	return s.env.Demo(s.ctx, *c)
+}
+
+// DemoHop holds the flags of one process of the demo; the demo itself sets them.
+type DemoHop struct {
+	Hop     string `arg:"" enum:"app,relay,sink" help:"Which hop to be."`
+	Brokers string `required:"" help:"Kafka brokers, with commas between."`
+	Server  string `name:"report-to" help:"Server to report to over HTTP (app)."`
+	Dir     string `required:"" help:"Directory of the hop's durable state."`
+	Faults  string `default:"none" help:"Faults to plant."`
+	Flights string `help:"The flights file (app)."`
+	Rate    int    `help:"Events a second (app)."`
+	From    when   `help:"When to begin (app)."`
+	Until   when   `help:"When to end (app)."`
+}
+
+// Run is one hop of the demo until its standard input ends.
+func (c *DemoHop) Run(s *session) error { return s.env.Hop(s.ctx, *c) }

@@ -1,0 +1,252 @@
+package demo
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// output is what the sink writes: lines in one file per partition and first offset,
+// and state.json, which says how much of it counts.
+//
+// One rename is the durable step: state.json holds position, length of each file and
+// the audit's checkpoint, and replaces the one before after the files were synced. What lies in
+// files beyond it was written by a process that died, and is cut off at the next start. A file that is
+// finished loses its suffix after the state that says so, so a finished file is whole.
+type output struct {
+	dir   string
+	state sinkState
+	open  map[int32]*os.File
+	dirty map[int32]bool
+	since map[int32]time.Time
+	line  []byte // buffer of write
+	// step is told each step of commit before it is done; tests stop there, as a crash would.
+	step func(string) error
+}
+
+// sinkState is state.json.
+type sinkState struct {
+	Parts      map[int32]part `json:"parts"`
+	Checkpoint []byte         `json:"checkpoint"` // of the audit: its unaccepted reports
+}
+
+// part is one partition: where to read on, and the file in the making.
+type part struct {
+	Next   int64 `json:"next"`   // offset to read next
+	First  int64 `json:"first"`  // first offset of the file; -1 when none is in the making
+	Length int64 `json:"length"` // bytes of the file that count
+}
+
+const (
+	unfinished = ".part"
+	rollBytes  = 4 << 20
+	rollAge    = 10 * time.Second
+)
+
+// openOutput opens the directory and cuts it back to its state.
+func openOutput(dir string) (*output, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the sink's directory: %w", err)
+	}
+	o := &output{
+		dir: dir, state: sinkState{Parts: map[int32]part{}}, open: map[int32]*os.File{}, dirty: map[int32]bool{},
+		since: map[int32]time.Time{}, step: func(string) error { return nil },
+	}
+	text, err := os.ReadFile(o.path("state.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &o.state)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read the sink's state: %w", err)
+	}
+	if err := o.recover(); err != nil {
+		return nil, fmt.Errorf("cut the sink's output back: %w", err)
+	}
+	return o, nil
+}
+
+func (o *output) path(name string) string { return filepath.Join(o.dir, name) }
+
+func fileName(partition int32, first int64) string {
+	return fmt.Sprintf("%s-%d-%020d.jsonl", stream, partition, first)
+}
+
+// recover finishes what the state calls finished, cuts what it counts in part and removes what it does not know.
+func (o *output) recover() error {
+	entries, err := os.ReadDir(o.dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		name, isPart := strings.CutSuffix(entry.Name(), unfinished)
+		if !isPart {
+			continue
+		}
+		if err := o.recoverFile(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *output) recoverFile(name string) error {
+	var partition int32
+	var first int64
+	if _, err := fmt.Sscanf(name, stream+"-%d-%d.jsonl", &partition, &first); err != nil {
+		return fmt.Errorf("%s is not a file of this sink: %w", name, err)
+	}
+	p, known := o.state.Parts[partition]
+	switch path := o.path(name + unfinished); {
+	case known && p.First == first:
+		return os.Truncate(path, p.Length)
+	case known && first < p.Next:
+		return os.Rename(path, o.path(name))
+	default:
+		return os.Remove(path)
+	}
+}
+
+// part returns a partition's state as it is now; a partition never met begins at offset 0.
+func (o *output) part(partition int32) part {
+	if p, ok := o.state.Parts[partition]; ok {
+		return p
+	}
+	return part{First: -1}
+}
+
+// write appends one line, the event at offset, and moves the position past it.
+func (o *output) write(partition int32, offset int64, line []byte, now time.Time) error {
+	p := o.part(partition)
+	if p.First < 0 {
+		p.First, p.Length = offset, 0
+		o.since[partition] = now
+	}
+	file, err := o.file(partition, p.First)
+	if err != nil {
+		return err
+	}
+	o.line = append(append(o.line[:0], line...), '\n')
+	n, err := file.WriteAt(o.line, p.Length)
+	if err != nil {
+		return fmt.Errorf("write offset %d of partition %d: %w", offset, partition, err)
+	}
+	p.Length += int64(n)
+	p.Next = offset + 1
+	o.state.Parts[partition], o.dirty[partition] = p, true
+	return nil
+}
+
+// skip moves the position past an offset that is not written.
+func (o *output) skip(partition int32, offset int64) {
+	p := o.part(partition)
+	p.Next = offset + 1
+	o.state.Parts[partition] = p
+}
+
+func (o *output) file(partition int32, first int64) (*os.File, error) {
+	if file, ok := o.open[partition]; ok {
+		return file, nil
+	}
+	file, err := os.OpenFile(o.path(fileName(partition, first)+unfinished), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open the output of partition %d: %w", partition, err)
+	}
+	o.open[partition] = file
+	return file, nil
+}
+
+// commit makes everything written so far durable, together with the audit's checkpoint.
+// After it returned nil a restart begins here; after an error, or a crash, here or where it began before.
+func (o *output) commit(checkpoint []byte, now time.Time) error {
+	for partition := range o.dirty {
+		if err := o.do("sync", o.open[partition].Sync); err != nil {
+			return fmt.Errorf("sync the output of partition %d: %w", partition, err)
+		}
+	}
+	clear(o.dirty)
+	finished := o.roll(now)
+	o.state.Checkpoint = checkpoint
+	if err := o.saveState(); err != nil {
+		return fmt.Errorf("save the sink's state: %w", err)
+	}
+	return o.publish(finished)
+}
+
+// roll takes the files that are big or old enough out of the state and returns their names by partition.
+func (o *output) roll(now time.Time) map[int32]string {
+	finished := map[int32]string{}
+	for partition, p := range o.state.Parts {
+		if p.First < 0 || (p.Length < rollBytes && now.Sub(o.since[partition]) < rollAge) {
+			continue
+		}
+		finished[partition] = fileName(partition, p.First)
+		o.state.Parts[partition] = part{Next: p.Next, First: -1}
+	}
+	return finished
+}
+
+func (o *output) saveState() error {
+	text, err := json.Marshal(o.state)
+	if err != nil {
+		return err
+	}
+	fresh := o.path("state.json.new")
+	if err := o.do("write state", func() error { return writeSynced(fresh, text) }); err != nil {
+		return err
+	}
+	if err := o.do("replace state", func() error { return os.Rename(fresh, o.path("state.json")) }); err != nil {
+		return err
+	}
+	return o.do("sync directory", func() error { return syncDir(o.dir) })
+}
+
+// publish takes the suffix off the finished files.
+func (o *output) publish(finished map[int32]string) error {
+	for partition, name := range finished {
+		if file, ok := o.open[partition]; ok {
+			_ = file.Close() // synced; nothing is left to be written
+			delete(o.open, partition)
+		}
+		if err := o.do("publish", func() error { return os.Rename(o.path(name+unfinished), o.path(name)) }); err != nil {
+			return fmt.Errorf("publish %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (o *output) do(name string, act func() error) error {
+	if err := o.step(name); err != nil {
+		return err
+	}
+	return act()
+}
+
+func (o *output) close() error {
+	var errs []error
+	for _, file := range o.open {
+		errs = append(errs, file.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func writeSynced(path string, text []byte) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	return errors.Join(err, file.Sync(), file.Close())
+}
+
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -1,0 +1,172 @@
+package demo
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var errCrash = errors.New("the process dies here")
+
+// crashAt makes the n-th step of o the last one of its process.
+func crashAt(o *output, n int) {
+	o.step = func(string) error {
+		if n--; n < 0 {
+			return errCrash
+		}
+		return nil
+	}
+}
+
+// deliver writes offsets 0 to 29 of two partitions, commits after every fourth, and starts again from
+// the state after a crash, until all are in. It returns how often it crashed.
+func deliver(t *testing.T, dir string, crash int) int {
+	t.Helper()
+	now, crashes := time.Unix(0, 0), 0
+	for {
+		o, err := openOutput(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if crashes == 0 {
+			crashAt(o, crash)
+		}
+		err = deliverFrom(o, &now)
+		_ = o.close()
+		if err == nil {
+			return crashes
+		}
+		if !errors.Is(err, errCrash) {
+			t.Fatal(err)
+		}
+		crashes++
+	}
+}
+
+func deliverFrom(o *output, now *time.Time) error {
+	for offset := min(o.part(0).Next, o.part(1).Next); offset < 30; offset++ {
+		for partition := range int32(2) {
+			if offset < o.part(partition).Next {
+				continue
+			}
+			if offset%7 == 3 {
+				o.skip(partition, offset)
+			} else if err := o.write(partition, offset, fmt.Appendf(nil, "%d/%d", partition, offset), *now); err != nil {
+				return err
+			}
+		}
+		*now = now.Add(time.Second)
+		if offset%4 == 3 || offset == 29 {
+			if err := o.commit(fmt.Appendf(nil, "checkpoint %d", offset), *now); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lines returns what counts of the output: finished files, and unfinished ones as far as recovery leaves them.
+func lines(t *testing.T, dir string) []string {
+	t.Helper()
+	o, err := openOutput(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = o.close() }()
+	paths, err := filepath.Glob(filepath.Join(dir, "*.jsonl*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, strings.Fields(string(text))...)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func TestOutputHoldsEveryEventOnceWhereverItCrashed(t *testing.T) {
+	clean := t.TempDir()
+	deliver(t, clean, 1<<30)
+	want := lines(t, clean)
+	if len(want) != 2*26 {
+		t.Fatalf("%d lines without a crash, want 52", len(want))
+	}
+	crash := 0
+	for ; ; crash++ {
+		dir := t.TempDir()
+		if deliver(t, dir, crash) == 0 {
+			break
+		}
+		if diff := cmp.Diff(want, lines(t, dir)); diff != "" {
+			t.Fatalf("after a crash before step %d (-want +got):\n%s", crash, diff)
+		}
+	}
+	if crash < 30 {
+		t.Errorf("only %d steps were tried", crash)
+	}
+}
+
+func TestCheckpointAndPositionAreOfTheSameStep(t *testing.T) {
+	for crash := range 40 {
+		dir := t.TempDir()
+		o, err := openOutput(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		crashAt(o, crash)
+		now := time.Unix(0, 0)
+		_ = deliverFrom(o, &now)
+		_ = o.close()
+		again, err := openOutput(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := again.part(0).Next
+		want := fmt.Sprintf("checkpoint %d", next-1)
+		if next == 0 {
+			want = ""
+		}
+		if got := string(again.state.Checkpoint); got != want {
+			t.Errorf("crash before step %d: position %d stands beside %q", crash, next, got)
+		}
+	}
+}
+
+func TestStrayFilesDoNotCountAndForeignOnesAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	stray := filepath.Join(dir, fileName(0, 12)+unfinished)
+	if err := os.WriteFile(stray, []byte("0/12\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := lines(t, dir); len(got) != 0 {
+		t.Errorf("lines nobody committed count: %v", got)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "notes"+unfinished), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openOutput(dir); err == nil || !strings.Contains(err.Error(), "notes") {
+		t.Errorf("a file of another program is taken for output: %v", err)
+	}
+}
+
+func TestUnreadableStateIsAnErrorNotAFreshStart(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "state.json"), []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openOutput(dir); err == nil {
+		t.Error("a torn state was taken for none")
+	}
+}

@@ -1,0 +1,197 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/rollcallhq/rollcall/audit/wire"
+)
+
+// Insert stores reports durably: first the rolls and tallies, then the lane rows, so that a visible watermark never precedes
+// its rolls, then the marks by which the reconciler finds what changed. Each step is a join,
+// so a call that failed half-way is simply made again.
+func (s *Store) Insert(ctx context.Context, reports []Received) error {
+	var b insertion
+	for i := range reports {
+		if err := b.add(&reports[i]); err != nil {
+			return err
+		}
+	}
+	for _, part := range []struct {
+		table string
+		rows  [][]any
+	}{{"reports_in", b.rolls}, {"uid_counts", b.foreign}, {"tallies", b.tallies}, {"lanes", b.lanes}} {
+		if err := s.insert(ctx, part.table, part.rows); err != nil {
+			return err
+		}
+	}
+	return s.insert(ctx, "marks", b.marks())
+}
+
+// insertion gathers the rows of one Insert, by table.
+type insertion struct {
+	rolls, foreign, tallies, lanes [][]any
+	changed                        map[WindowKey]struct{}
+	since                          map[string]int64
+}
+
+func (b *insertion) add(r *Received) error {
+	digest := wire.Digest(r.Report)
+	for i := range r.Windows {
+		w := &r.Windows[i]
+		b.mark(r, w.Start)
+		for j := range w.Sources {
+			if err := b.roll(r, w.Start, r.Emitter, digest, &w.Sources[j]); err != nil {
+				return err
+			}
+		}
+		b.uids(r, w)
+		if err := b.tally(r, w); err != nil {
+			return err
+		}
+	}
+	if err := b.ended(r, digest); err != nil {
+		return err
+	}
+	b.mark(r, time.Time{})
+	b.lanes = append(b.lanes, laneRow(r, digest))
+	return nil
+}
+
+func (b *insertion) mark(r *Received, start time.Time) {
+	if b.changed == nil {
+		b.changed, b.since = map[WindowKey]struct{}{}, map[string]int64{}
+	}
+	if !start.IsZero() {
+		b.changed[WindowKey{r.Stream, start.UTC()}] = struct{}{}
+		return
+	}
+	if since, ok := b.since[r.Stream]; !ok || r.SentAt.UnixMilli() < since {
+		b.since[r.Stream] = r.SentAt.UnixMilli()
+	}
+}
+
+// marks returns one mark for each window that changed and one for each stream.
+func (b *insertion) marks() [][]any {
+	rows := make([][]any, 0, len(b.changed)+len(b.since))
+	for k := range b.changed {
+		rows = append(rows, markRow(Mark{WindowKey: k}, 1))
+	}
+	for stream, since := range b.since {
+		rows = append(rows, markRow(Mark{WindowKey: WindowKey{Stream: stream}, Since: at(since)}, 1))
+	}
+	return rows
+}
+
+func (b *insertion) roll(r *Received, start time.Time, emitter wire.UID, digest uint64, src *wire.Source) error {
+	row := []any{r.Stream, start, r.Hop, r.Epoch, id(src.ID), id(emitter), digest, src.Rolls[wire.Seen].GetCardinality()}
+	for _, roll := range src.Rolls {
+		state, err := encodeBitmap(roll)
+		if err != nil {
+			return fmt.Errorf("store: stream %s, source %s: %w", r.Stream, src.ID, err)
+		}
+		row = append(row, state)
+	}
+	b.rolls = append(b.rolls, append(row, src.Observations, src.Bytes))
+	return nil
+}
+
+func (b *insertion) uids(r *Received, w *wire.Window) {
+	for _, f := range w.Foreign {
+		b.foreign = append(b.foreign, []any{
+			r.Stream, w.Start, r.Hop, r.Epoch, f.UID, id(r.Emitter),
+			f.Count, f.Corrupt, f.Invalid, f.Filtered, f.Rejected, f.Skewed,
+		})
+	}
+}
+
+func (b *insertion) tally(r *Received, w *wire.Window) error {
+	if w.Latency == nil && len(w.Schemas) == 0 && len(w.Reasons) == 0 && w.Unplaced.Total() == 0 {
+		return nil
+	}
+	latency := wire.Latency{}
+	if w.Latency != nil {
+		latency = *w.Latency
+	}
+	schemas, reasons := map[string]uint64{}, map[string]uint64{}
+	for _, t := range w.Schemas {
+		key, err := json.Marshal([]string{t.ID, t.Version, t.Outcome, t.Reason})
+		if err != nil {
+			return fmt.Errorf("store: schema tally: %w", err)
+		}
+		schemas[string(key)] = max(schemas[string(key)], t.Count)
+	}
+	for _, t := range w.Reasons {
+		key, err := json.Marshal([]string{t.Kind.String(), t.Reason})
+		if err != nil {
+			return fmt.Errorf("store: reason tally: %w", err)
+		}
+		reasons[string(key)] = max(reasons[string(key)], t.Count)
+	}
+	if latency.Counts == nil {
+		latency.Counts = map[int32]uint64{}
+	}
+	b.tallies = append(b.tallies, []any{
+		r.Stream, w.Start, r.Hop, r.Epoch, id(r.Emitter), latency.Scale, latency.Counts, latency.Zero, latency.Negative,
+		schemas, reasons, w.Unplaced.TooOld, w.Unplaced.TooNew, w.Unplaced.Unreadable, w.Unplaced.NoUID,
+	})
+	return nil
+}
+
+// ended adds what a report says of a dead emitter: its last ranges as rolls, and a lane row that closes it.
+func (b *insertion) ended(r *Received, digest uint64) error {
+	for _, e := range r.Ended {
+		var windows []time.Time
+		for start, span := range e.Windows {
+			windows = append(windows, start)
+			b.mark(r, start)
+			src := wire.Source{ID: e.Source}
+			src.Rolls[wire.Seen] = rangeRoll(span)
+			if err := b.roll(r, start, e.Emitter, digest, &src); err != nil {
+				return err
+			}
+		}
+		b.lanes = append(b.lanes, endedRow(r, e, windows, digest))
+	}
+	return nil
+}
+
+func laneRow(r *Received, digest uint64) []any {
+	top := r.SentAt.UnixMilli()
+	lanes := make(map[string]int64, len(r.Lanes))
+	for lane, watermark := range r.Lanes {
+		lanes[lane] = watermark.UnixMilli()
+		top = max(top, lanes[lane])
+	}
+	windows := make([]time.Time, 0, len(r.Windows))
+	for i := range r.Windows {
+		windows = append(windows, r.Windows[i].Start)
+		top = max(top, r.Windows[i].Start.UnixMilli())
+	}
+	return []any{
+		r.Stream, top, r.Hop, id(r.Emitter), id(r.Emitter), r.Number, digest, uint8(0), r.Epoch, r.SentAt.UnixMilli(), r.At.UnixMilli(),
+		flag(r.State == wire.Closed), r.LaneCount, lanes, windows, nonNil(r.After), flag(r.Idempotent), r.Heartbeat,
+		r.Host, r.Container, r.Version, r.Spool.Events, r.Spool.Bytes, -r.At.UnixMilli(),
+	}
+}
+
+func endedRow(r *Received, e wire.Ended, windows []time.Time, digest uint64) []any {
+	top := r.SentAt.UnixMilli()
+	for _, w := range windows {
+		top = max(top, w.UnixMilli())
+	}
+	return []any{
+		r.Stream, top, r.Hop, id(e.Emitter), id(r.Emitter), r.Number, digest, uint8(1), r.Epoch, r.SentAt.UnixMilli(), r.At.UnixMilli(),
+		uint8(1), uint32(0), map[string]int64{}, windows, nonNil(r.After), flag(r.Idempotent), uint32(0),
+		"", "", "", uint64(0), uint64(0), -r.At.UnixMilli(),
+	}
+}
+
+func nonNil(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}

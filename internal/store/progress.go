@@ -1,0 +1,173 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
+
+	"github.com/rollcallhq/rollcall/audit/wire"
+)
+
+// Report is a stored report without its rolls: how far its emitter had got, and which windows it mentions.
+// An ended entry is a report of the dead emitter, with Ended set and the Carrier that sent it. Instants are Unix ms.
+type Report struct {
+	Stream     string
+	Hop        string
+	Emitter    wire.UID
+	Carrier    wire.UID // the emitter itself unless Ended
+	Number     uint64   // of the carrier
+	Ended      bool
+	Epoch      uint32
+	SentAt     int64
+	ReceivedAt int64
+	Closed     bool
+	LaneCount  uint32
+	Lanes      map[string]int64
+	Windows    []time.Time
+	After      []string
+	Idempotent bool
+	Host       string
+}
+
+const selectReports = `
+SELECT
+    stream, hop, emitter, carrier, number, ended, epoch, sent_at, min(received_at), any(closed), any(lane_count), any(lanes), any(windows),
+    any(after), any(idempotent), any(host)
+FROM lanes
+WHERE stream IN (SELECT stream FROM wanted) AND top >= {since:Int64}
+GROUP BY stream, hop, emitter, carrier, number, digest, ended, epoch, sent_at`
+
+// Reports returns the reports of the streams that speak of an instant from since on, in no order, each once.
+func (s *Store) Reports(ctx context.Context, streams []string, since time.Time) (map[string][]Report, error) {
+	args, err := streamList(streams)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string][]Report{}
+	err = s.query(ctx, "read reports", selectReports, args.value("since", since.UnixMilli()), func(r driver.Rows) error {
+		var p Report
+		var emitter, carrier uuid.UUID
+		var ended, closed, idempotent uint8
+		err := r.Scan(&p.Stream, &p.Hop, &emitter, &carrier, &p.Number, &ended, &p.Epoch, &p.SentAt, &p.ReceivedAt, &closed, &p.LaneCount,
+			&p.Lanes, &p.Windows, &p.After, &idempotent, &p.Host)
+		p.Emitter, p.Carrier, p.Ended, p.Closed, p.Idempotent = uid(emitter), uid(carrier), ended == 1, closed == 1, idempotent == 1
+		found[p.Stream] = append(found[p.Stream], p)
+		return err
+	})
+	return found, err
+}
+
+const selectUncovered = `
+SELECT s.stream, s.source, min(s.first) AS since
+FROM (SELECT stream, source, hop, min(first) AS first FROM sources WHERE stream IN (SELECT stream FROM wanted) GROUP BY stream, source, hop) AS s
+INNER JOIN (
+    SELECT e.stream AS stream, e.hop AS hop, min(e.after_since) AS after_since
+    FROM emitters AS e WHERE stream IN (SELECT stream FROM wanted) GROUP BY stream, hop
+) AS h ON h.stream = s.stream AND h.hop = s.hop
+LEFT JOIN not_first AS n ON n.stream = s.stream AND n.hop = s.hop
+INNER JOIN wanted AS w ON w.stream = s.stream
+GROUP BY s.stream, s.source
+HAVING countIf(n.hop = '' AND toUnixTimestamp(s.first) * 1000 + w.reach <= h.after_since) = 0`
+
+// Uncovered is a source that later hops saw and that no hop reported in a window in which it was a first hop.
+type Uncovered struct {
+	Source wire.UID
+	Since  time.Time // first window it was seen in
+}
+
+// UncoveredQuery asks for the uncovered sources of a stream.
+type UncoveredQuery struct {
+	Stream   string
+	Reach    time.Duration // window length and grace: a report with a hop before it, sent later than start + Reach, leaves the hop first
+	NotFirst []string      // hops that required edges lead to
+}
+
+// UncoveredSources returns the uncovered sources by stream.
+func (s *Store) UncoveredSources(ctx context.Context, queries []UncoveredQuery) (map[string][]Uncovered, error) {
+	var wanted, notFirst [][]any
+	for _, q := range queries {
+		wanted = append(wanted, []any{q.Stream, q.Reach.Milliseconds()})
+		for _, hop := range q.NotFirst {
+			notFirst = append(notFirst, []any{q.Stream, hop})
+		}
+	}
+	args, err := params{}.table("wanted", [][2]string{{"stream", "String"}, {"reach", "Int64"}}, wanted)
+	if err != nil {
+		return nil, err
+	}
+	args, err = args.table("not_first", [][2]string{{"stream", "String"}, {"hop", "String"}}, notFirst)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string][]Uncovered{}
+	err = s.query(ctx, "read uncovered sources", selectUncovered, args, func(r driver.Rows) error {
+		var stream string
+		var source uuid.UUID
+		var u Uncovered
+		err := r.Scan(&stream, &source, &u.Since)
+		u.Source = uid(source)
+		found[stream] = append(found[stream], u)
+		return err
+	})
+	return found, err
+}
+
+// Progress is how far a stream was examined: a window from Earliest and before Examined without a stored verdict is
+// complete and empty, or has no edge; only a report sent before the window's end and Reach can change that.
+type Progress struct {
+	Stream   string
+	Earliest time.Time // the earliest window mentioned
+	Examined time.Time
+	Reach    time.Duration
+}
+
+const selectProgress = `
+SELECT e.stream, e.earliest, p.examined, p.reach
+FROM (
+    SELECT stream, min(first_window) AS earliest FROM emitters WHERE stream IN (SELECT stream FROM wanted) GROUP BY stream
+) AS e
+LEFT JOIN (SELECT * FROM progress FINAL WHERE stream IN (SELECT stream FROM wanted)) AS p ON p.stream = e.stream`
+
+// ProgressOf returns the progress of the streams that have reports, by stream.
+func (s *Store) ProgressOf(ctx context.Context, streams []string) (map[string]Progress, error) {
+	args, err := streamList(streams)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]Progress{}
+	err = s.query(ctx, "read progress", selectProgress, args, func(r driver.Rows) error {
+		var p Progress
+		var earliest, examined, reach int64
+		err := r.Scan(&p.Stream, &earliest, &examined, &reach)
+		p.Earliest, p.Examined, p.Reach = at(earliest), at(examined), time.Duration(reach)*time.Millisecond
+		found[p.Stream] = p
+		return err
+	})
+	return found, err
+}
+
+// SetProgress stores how far streams were examined at now.
+func (s *Store) SetProgress(ctx context.Context, progress []Progress, now time.Time) error {
+	rows := make([][]any, len(progress))
+	for i, p := range progress {
+		rows[i] = []any{p.Stream, ms(p.Earliest), ms(p.Examined), p.Reach.Milliseconds(), now.UnixMilli()}
+	}
+	return s.insert(ctx, "progress", rows)
+}
+
+const selectStreamNames = `
+SELECT stream FROM (SELECT DISTINCT toString(stream) AS stream FROM emitters UNION DISTINCT SELECT stream FROM streams) ORDER BY stream`
+
+// StreamNames returns the streams that have reports or settings, in order.
+func (s *Store) StreamNames(ctx context.Context) ([]string, error) {
+	var names []string
+	err := s.query(ctx, "list streams", selectStreamNames, params{}, func(r driver.Rows) error {
+		var name string
+		err := r.Scan(&name)
+		names = append(names, name)
+		return err
+	})
+	return names, err
+}

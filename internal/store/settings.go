@@ -1,0 +1,84 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// settingsDocument is how Settings are kept.
+type settingsDocument struct {
+	Lengths       []Length        `json:"lengths"`
+	GraceMillis   int64           `json:"graceMillis"`
+	SettleMillis  int64           `json:"settleMillis"`
+	SkewMillis    int64           `json:"skewMillis"`
+	Edges         []Edge          `json:"edges"`
+	ExpectTraffic bool            `json:"expectTraffic"`
+	Owner         string          `json:"owner"`
+	Document      json.RawMessage `json:"document,omitempty"`
+}
+
+const selectSettings = `
+SELECT stream, settings FROM streams FINAL WHERE stream IN (SELECT stream FROM wanted)`
+
+// Settings returns the settings of the streams, those of streams that have none being the defaults.
+func (s *Store) Settings(ctx context.Context, streams []string) (map[string]Settings, error) {
+	args, err := streamList(streams)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]Settings, len(streams))
+	for _, stream := range streams {
+		found[stream] = DefaultSettings(stream)
+	}
+	err = s.query(ctx, "read settings", selectSettings, args, func(r driver.Rows) error {
+		var stream, text string
+		if err := r.Scan(&stream, &text); err != nil {
+			return err
+		}
+		var d settingsDocument
+		if err := json.Unmarshal([]byte(text), &d); err != nil {
+			return fmt.Errorf("settings of %s: %w", stream, err)
+		}
+		found[stream] = Settings{
+			Stream: stream, Lengths: d.Lengths, Edges: d.Edges, ExpectTraffic: d.ExpectTraffic, Owner: d.Owner, Document: d.Document,
+			Grace:  time.Duration(d.GraceMillis) * time.Millisecond,
+			Settle: time.Duration(d.SettleMillis) * time.Millisecond,
+			Skew:   time.Duration(d.SkewMillis) * time.Millisecond,
+		}
+		return nil
+	})
+	return found, err
+}
+
+// PutSettings stores the settings of a stream and has its windows looked at again.
+func (s *Store) PutSettings(ctx context.Context, v Settings, now time.Time) error {
+	text, err := json.Marshal(settingsDocument{
+		Lengths: v.Lengths, Edges: v.Edges, ExpectTraffic: v.ExpectTraffic, Owner: v.Owner, Document: v.Document,
+		GraceMillis: v.Grace.Milliseconds(), SettleMillis: v.Settle.Milliseconds(), SkewMillis: v.Skew.Milliseconds(),
+	})
+	if err != nil {
+		return fmt.Errorf("store: settings of %s: %w", v.Stream, err)
+	}
+	if err := s.insert(ctx, "streams", [][]any{{v.Stream, now.UnixMilli(), string(text)}}); err != nil {
+		return err
+	}
+	return s.markWhole(ctx, v.Stream)
+}
+
+// markWhole has all stored windows of a stream looked at again.
+func (s *Store) markWhole(ctx context.Context, stream string) error {
+	return s.ReplaceMarks(ctx, nil, []Mark{{WindowKey: WindowKey{Stream: stream}, Since: time.UnixMilli(1)}})
+}
+
+const selectHasReports = `SELECT count() FROM (SELECT 1 FROM emitters WHERE stream = {stream:String} LIMIT 1)`
+
+// HasReports says whether any report of the stream is stored.
+func (s *Store) HasReports(ctx context.Context, stream string) (bool, error) {
+	var n uint64
+	err := s.query(ctx, "look for reports", selectHasReports, params{}.value("stream", stream), func(r driver.Rows) error { return r.Scan(&n) })
+	return n > 0, err
+}

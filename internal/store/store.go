@@ -1,0 +1,191 @@
+// Package store owns all SQL and its mapping to the domain's types: it is the only
+// importer of the ClickHouse driver. It keeps reports, verdicts and what people
+// decided, and says what is there; it must not know how windows close, what a
+// loss is, or who asks.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
+
+	"github.com/rollcallhq/rollcall/audit/wire"
+)
+
+// ErrAway says that ClickHouse could not be reached or did not answer; the call may be tried again.
+var ErrAway = errors.New("the store is away")
+
+// never stands in the tables for an instant that has not come.
+const never = math.MaxInt64
+
+// Config names a ClickHouse server.
+type Config struct {
+	Addrs    []string // host:port, native protocol
+	Database string
+	User     string
+	Password string
+}
+
+// Store is a pool of connections to one database.
+type Store struct {
+	conn     driver.Conn
+	database string
+}
+
+// Connect dials the server, makes the database where it is missing, and leaves its schema as it is; see Migrate.
+func Connect(ctx context.Context, c Config) (*Store, error) {
+	first, err := connect(c, "default")
+	if err != nil {
+		return nil, err
+	}
+	err = first.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+quoteName(c.Database))
+	if err := errors.Join(err, first.Close()); err != nil {
+		return nil, fmt.Errorf("store: create database %q: %w", c.Database, away(err))
+	}
+	conn, err := connect(c, c.Database)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{conn: conn, database: c.Database}, nil
+}
+
+func connect(c Config, database string) (driver.Conn, error) {
+	conn, err := clickhouse.Open(&clickhouse.Options{
+		Addr:         c.Addrs,
+		Auth:         clickhouse.Auth{Database: database, Username: c.User, Password: c.Password},
+		Compression:  &clickhouse.Compression{Method: clickhouse.CompressionLZ4},
+		DialTimeout:  5 * time.Second,
+		ReadTimeout:  60 * time.Second,
+		MaxOpenConns: 12,
+		MaxIdleConns: 6,
+		Settings: clickhouse.Settings{
+			"max_execution_time":              60,
+			"async_insert":                    0,
+			"max_partitions_per_insert_block": 1000,
+			"session_timezone":                "UTC",
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: options for %v: %w", c.Addrs, err)
+	}
+	return conn, nil
+}
+
+// Close ends all connections.
+func (s *Store) Close() error { return s.conn.Close() }
+
+// Ping says whether the server answers; its error wraps ErrAway.
+func (s *Store) Ping(ctx context.Context) error { return away(s.conn.Ping(ctx)) }
+
+// away wraps err with ErrAway when it is of the network and not of the statement.
+func away(err error) error {
+	if err == nil {
+		return nil
+	}
+	var network net.Error
+	var exception *clickhouse.Exception
+	switch {
+	case errors.As(err, &exception):
+		if exception.Code == 241 || exception.Code == 252 || exception.Code == 209 || exception.Code == 210 {
+			return fmt.Errorf("%w: %w", ErrAway, err) // memory limit, too many parts, network
+		}
+		return err
+	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNREFUSED),
+		errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET), errors.Is(err, clickhouse.ErrAcquireConnTimeout),
+		errors.Is(err, clickhouse.ErrAcquireConnNoAddress), errors.Is(err, net.ErrClosed):
+		return fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	return err
+}
+
+// query runs sql with server-side parameters and calls scan once a row.
+func (s *Store) query(ctx context.Context, what, sql string, args params, scan func(driver.Rows) error) error {
+	rows, err := s.conn.Query(args.context(ctx), sql)
+	if err != nil {
+		return fmt.Errorf("store: %s: %w", what, away(err))
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err below says what went wrong
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return fmt.Errorf("store: %s: read row: %w", what, err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("store: %s: %w", what, away(err))
+	}
+	return nil
+}
+
+// insert sends rows as one batch; it returns nil only after the server stored them.
+func (s *Store) insert(ctx context.Context, table string, rows [][]any) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	batch, err := s.conn.PrepareBatch(ctx, "INSERT INTO "+table)
+	if err != nil {
+		return fmt.Errorf("store: insert into %s: %w", table, away(err))
+	}
+	defer batch.Close() //nolint:errcheck // a batch that was sent is closed
+	for _, row := range rows {
+		if err := batch.Append(row...); err != nil {
+			return fmt.Errorf("store: insert into %s: row: %w", table, err)
+		}
+	}
+	if err := batch.Send(); err != nil {
+		return fmt.Errorf("store: insert into %s: %w", table, away(err))
+	}
+	return nil
+}
+
+func ms(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// at reads Unix ms where 0 and never stand for no instant.
+func at(v int64) time.Time {
+	if v == 0 || v == never {
+		return time.Time{}
+	}
+	return time.UnixMilli(v).UTC()
+}
+
+func id(u wire.UID) uuid.UUID  { return uuid.UUID(u) }
+func uid(u uuid.UUID) wire.UID { return wire.UID(u) }
+
+func flag(b bool) uint8 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func quoteName(name string) string {
+	quoted := make([]byte, 0, len(name)+2)
+	quoted = append(quoted, '`')
+	for i := range len(name) {
+		if name[i] == '`' || name[i] == '\\' {
+			quoted = append(quoted, '\\')
+		}
+		quoted = append(quoted, name[i])
+	}
+	return string(append(quoted, '`'))
+}
+
+func wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("store: %s: %w", what, away(err))
+}

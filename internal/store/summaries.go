@@ -1,0 +1,205 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
+
+	"github.com/rollcallhq/rollcall/audit/wire"
+)
+
+const selectHours = `
+SELECT
+    stream, toStartOfHour(start) AS hour, edge_from, edge_to, max(state), count(),
+    countIf(toUnixTimestamp(start) * 1000 >= examined),
+    sum(produced), sum(expected), sum(delivered), sum(lost), sum(pending), sum(duplicated), sum(redelivered), sum(unexpected),
+    sum(corrupt), sum(invalid), sum(filtered), sum(rejected), sum(skewed), sum(unplaced), sum(late)
+FROM (
+    SELECT *
+    FROM verdicts FINAL
+    WHERE stream IN (SELECT stream FROM wanted) AND start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')}
+    ORDER BY stream, start, edge_from, edge_to, revision DESC
+    LIMIT 1 BY stream, start, edge_from, edge_to
+) AS v
+LEFT JOIN (
+    SELECT stream, examined FROM progress FINAL WHERE stream IN (SELECT stream FROM wanted)
+) AS p ON p.stream = v.stream
+GROUP BY stream, hour, edge_from, edge_to
+ORDER BY stream, hour, edge_from, edge_to`
+
+// EdgeHour sums the stored verdicts of one edge over one hour.
+type EdgeHour struct {
+	Stream string
+	Start  time.Time
+	Edge   Edge
+	Worst  State
+	Counts
+	Windows    uint64 // with a stored verdict
+	Unexamined uint64 // of these, from the instant on up to which the stream was examined
+}
+
+// EdgeHours returns the sums by (stream, hour, edge) of the windows that start in [from, to), ascending.
+func (s *Store) EdgeHours(ctx context.Context, streams []string, from, to time.Time) ([]EdgeHour, error) {
+	args, err := streamList(streams)
+	if err != nil {
+		return nil, err
+	}
+	var found []EdgeHour
+	err = s.query(ctx, "sum hours", selectHours, args.value("from", from).value("to", to), func(r driver.Rows) error {
+		var h EdgeHour
+		var worst uint8
+		err := r.Scan(&h.Stream, &h.Start, &h.Edge.From, &h.Edge.To, &worst, &h.Windows, &h.Unexamined,
+			&h.Produced, &h.Expected, &h.Delivered, &h.Lost, &h.Pending, &h.Duplicated, &h.Redelivered, &h.Unexpected,
+			&h.Corrupt, &h.Invalid, &h.Filtered, &h.Rejected, &h.Skewed, &h.Unplaced, &h.Late)
+		h.Worst = State(worst)
+		found = append(found, h)
+		return err
+	})
+	return found, err
+}
+
+const selectNotComplete = `
+SELECT stream, edge_from, edge_to, min(start)
+FROM (
+    SELECT v.stream AS stream, v.start AS start, v.edge_from AS edge_from, v.edge_to AS edge_to,
+        argMax(v.state, (v.revision, v.decided_at)) AS latest
+    FROM verdicts AS v
+    INNER JOIN wanted AS w ON w.stream = v.stream
+    WHERE v.stream IN (SELECT stream FROM wanted) AND v.start >= w.since
+    GROUP BY stream, start, edge_from, edge_to
+)
+WHERE latest != 1
+GROUP BY stream, edge_from, edge_to`
+
+// FirstNotComplete returns, by stream and edge, the first window from the given instant on whose verdict is not complete.
+func (s *Store) FirstNotComplete(ctx context.Context, since map[string]time.Time) (map[string]map[Edge]time.Time, error) {
+	rows := make([][]any, 0, len(since))
+	for stream, from := range since {
+		rows = append(rows, []any{stream, from})
+	}
+	args, err := params{}.table("wanted", [][2]string{{"stream", "String"}, {"since", "DateTime('UTC')"}}, rows)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]map[Edge]time.Time{}
+	err = s.query(ctx, "look for windows that are not complete", selectNotComplete, args, func(r driver.Rows) error {
+		var stream string
+		var e Edge
+		var start time.Time
+		err := r.Scan(&stream, &e.From, &e.To, &start)
+		if found[stream] == nil {
+			found[stream] = map[Edge]time.Time{}
+		}
+		found[stream][e] = start
+		return err
+	})
+	return found, err
+}
+
+const selectSourceHosts = `
+SELECT s.source, s.hop, max(e.host)
+FROM (SELECT DISTINCT stream, source, hop, emitter FROM sources WHERE stream = {stream:String} AND source IN (SELECT source FROM wanted)) AS s
+INNER JOIN (SELECT hop, emitter, max(h.host) AS host FROM emitters AS h WHERE stream = {stream:String} GROUP BY hop, emitter) AS e
+    ON e.hop = s.hop AND e.emitter = s.emitter
+GROUP BY s.source, s.hop`
+
+// SourceHosts returns, by source and hop, a host that reported the source.
+func (s *Store) SourceHosts(ctx context.Context, stream string, sources []wire.UID) (map[wire.UID]map[string]string, error) {
+	rows := make([][]any, len(sources))
+	for i, source := range sources {
+		rows[i] = []any{id(source)}
+	}
+	args, err := params{}.table("wanted", [][2]string{{"source", "UUID"}}, rows)
+	if err != nil {
+		return nil, err
+	}
+	found := map[wire.UID]map[string]string{}
+	err = s.query(ctx, "read hosts of sources", selectSourceHosts, args.value("stream", stream), func(r driver.Rows) error {
+		var source uuid.UUID
+		var hop, host string
+		err := r.Scan(&source, &hop, &host)
+		if found[uid(source)] == nil {
+			found[uid(source)] = map[string]string{}
+		}
+		found[uid(source)][hop] = host
+		return err
+	})
+	return found, err
+}
+
+const selectTrace = `
+SELECT
+    stream, start, hop, emitter,
+    bitmapContains(groupBitmapMergeState(seen), {sequence:UInt32}), bitmapContains(groupBitmapMergeState(repeated), {sequence:UInt32}),
+    bitmapContains(groupBitmapMergeState(corrupt), {sequence:UInt32}), bitmapContains(groupBitmapMergeState(invalid), {sequence:UInt32}),
+    bitmapContains(groupBitmapMergeState(filtered), {sequence:UInt32}), bitmapContains(groupBitmapMergeState(rejected), {sequence:UInt32}),
+    bitmapContains(groupBitmapMergeState(skewed), {sequence:UInt32})
+FROM rolls
+WHERE stream IN (SELECT DISTINCT stream FROM sources WHERE source = {source:UUID})
+    AND start >= (SELECT min(first) FROM sources WHERE source = {source:UUID})
+    AND start <= (SELECT max(last) FROM sources WHERE source = {source:UUID})
+    AND source = {source:UUID}
+GROUP BY stream, start, hop, epoch, emitter
+ORDER BY stream, start, hop, emitter`
+
+const selectForeignTrace = `
+SELECT stream, start, hop, emitter, max(count), max(corrupt), max(invalid), max(filtered), max(rejected), max(skewed)
+FROM uid_counts
+WHERE uid = {uid:String}
+GROUP BY stream, start, hop, epoch, emitter
+ORDER BY stream, start, hop, emitter`
+
+// Sighting is one emitter's word on one UID.
+type Sighting struct {
+	WindowKey
+	Hop     string
+	Emitter wire.UID
+	Kinds   [wire.Kinds]bool
+}
+
+// Sightings returns what every emitter said of a numbered UID.
+func (s *Store) Sightings(ctx context.Context, u wire.UID) ([]Sighting, error) {
+	var found []Sighting
+	args := params{}.value("source", u.Source().String()).value("sequence", u.Sequence())
+	err := s.query(ctx, "trace", selectTrace, args, func(r driver.Rows) error {
+		var t Sighting
+		var emitter uuid.UUID
+		var kinds [wire.Kinds]uint8
+		targets := []any{&t.Stream, &t.Start, &t.Hop, &emitter}
+		for i := range kinds {
+			targets = append(targets, &kinds[i])
+		}
+		err := r.Scan(targets...)
+		t.Emitter = uid(emitter)
+		for i, k := range kinds {
+			t.Kinds[i] = k == 1
+		}
+		if t.Kinds[wire.Seen] {
+			found = append(found, t)
+		}
+		return err
+	})
+	return found, err
+}
+
+// ForeignSightings returns what every emitter said of a UID that Rollcall did not number.
+func (s *Store) ForeignSightings(ctx context.Context, text string) ([]Sighting, error) {
+	var found []Sighting
+	err := s.query(ctx, "trace", selectForeignTrace, params{}.value("uid", text), func(r driver.Rows) error {
+		var t Sighting
+		var emitter uuid.UUID
+		var n [wire.Kinds]uint64
+		err := r.Scan(&t.Stream, &t.Start, &t.Hop, &emitter,
+			&n[wire.Seen], &n[wire.Corrupt], &n[wire.Invalid], &n[wire.Filtered], &n[wire.Rejected], &n[wire.Skewed])
+		t.Emitter = uid(emitter)
+		for k := range n {
+			t.Kinds[k] = n[k] > 0
+		}
+		t.Kinds[wire.Seen], t.Kinds[wire.Repeated] = true, n[wire.Seen] > 1
+		found = append(found, t)
+		return err
+	})
+	return found, err
+}

@@ -1,0 +1,146 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+const verdictColumns = `
+    stream, start, edge_from, edge_to, revision, seconds, state, produced, expected, delivered, lost, pending,
+    duplicated, redelivered, unexpected, corrupt, invalid, filtered, rejected, skewed, unplaced, late,
+    reasons, cause, k, first_closed, decided_at, due, bound`
+
+// AddVerdicts stores verdicts; a verdict of the same revision decided earlier is replaced.
+func (s *Store) AddVerdicts(ctx context.Context, verdicts []Verdict) error {
+	rows := make([][]any, 0, len(verdicts))
+	for i := range verdicts {
+		v := &verdicts[i]
+		reasons, err := json.Marshal(v.Reasons)
+		if err != nil {
+			return fmt.Errorf("store: reasons of %s %s: %w", v.Stream, v.Edge, err)
+		}
+		rows = append(rows, []any{
+			v.Stream, v.Start, v.Edge.From, v.Edge.To, v.Revision, v.Seconds, uint8(v.State),
+			v.Produced, v.Expected, v.Delivered, v.Lost, v.Pending, v.Duplicated, v.Redelivered, v.Unexpected, v.Corrupt,
+			v.Invalid, v.Filtered, v.Rejected, v.Skewed, v.Unplaced, v.Late,
+			string(reasons), v.Cause, ms(v.K), ms(v.FirstClosed), ms(v.DecidedAt), ms(v.Due), ms(v.Bound),
+		})
+	}
+	return s.insert(ctx, "verdicts", rows)
+}
+
+const selectVerdictsOfWindows = `
+SELECT` + verdictColumns + `
+FROM verdicts FINAL
+WHERE (stream, start) IN (SELECT stream, start FROM wanted)
+ORDER BY stream, start, edge_from, edge_to, revision DESC
+LIMIT 1 BY stream, start, edge_from, edge_to`
+
+const selectVerdictsInRange = `
+SELECT` + verdictColumns + `
+FROM verdicts FINAL
+WHERE stream = {stream:String} AND start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')}
+ORDER BY stream, start, edge_from, edge_to, revision DESC
+LIMIT 1 BY stream, start, edge_from, edge_to`
+
+const selectRevisions = `
+SELECT` + verdictColumns + `
+FROM verdicts FINAL
+WHERE stream = {stream:String} AND start = {start:DateTime('UTC')} AND edge_from = {from:String} AND edge_to = {to:String}
+ORDER BY revision`
+
+const selectBoundAfter = `
+SELECT stream, start, max(bound) AS latest
+FROM verdicts
+WHERE stream IN (SELECT stream FROM wanted) AND bound > {since:Int64}
+GROUP BY stream, start`
+
+// VerdictsOf returns the current verdict of every edge of the windows, by window.
+func (s *Store) VerdictsOf(ctx context.Context, windows []WindowKey) (map[WindowKey][]Verdict, error) {
+	args, err := windowList(windows)
+	if err != nil {
+		return nil, err
+	}
+	found := map[WindowKey][]Verdict{}
+	err = s.selectVerdicts(ctx, selectVerdictsOfWindows, args, func(v Verdict) {
+		k := WindowKey{v.Stream, v.Start}
+		found[k] = append(found[k], v)
+	})
+	return found, err
+}
+
+// VerdictsIn returns the current verdicts of a stream's windows that start in [from, to), ascending.
+func (s *Store) VerdictsIn(ctx context.Context, stream string, from, to time.Time) ([]Verdict, error) {
+	var found []Verdict
+	args := params{}.value("stream", stream).value("from", from).value("to", to)
+	err := s.selectVerdicts(ctx, selectVerdictsInRange, args, func(v Verdict) { found = append(found, v) })
+	return found, err
+}
+
+// Revisions returns all revisions of the verdict of (stream, start, edge), oldest first.
+func (s *Store) Revisions(ctx context.Context, stream string, start time.Time, edge Edge) ([]Verdict, error) {
+	var found []Verdict
+	args := params{}.value("stream", stream).value("start", start).value("from", edge.From).value("to", edge.To)
+	err := s.selectVerdicts(ctx, selectRevisions, args, func(v Verdict) { found = append(found, v) })
+	return found, err
+}
+
+// BoundAfter returns the windows of the streams with a verdict that a report sent at since may still change.
+func (s *Store) BoundAfter(ctx context.Context, since map[string]time.Time) ([]WindowKey, error) {
+	streams := make([]string, 0, len(since))
+	earliest := int64(never)
+	for stream, t := range since {
+		streams = append(streams, stream)
+		earliest = min(earliest, ms(t))
+	}
+	args, err := streamList(streams)
+	if err != nil {
+		return nil, err
+	}
+	var keys []WindowKey
+	err = s.query(ctx, "read windows that may change", selectBoundAfter, args.value("since", earliest), func(r driver.Rows) error {
+		var k WindowKey
+		var bound int64
+		if err := r.Scan(&k.Stream, &k.Start, &bound); err != nil {
+			return err
+		}
+		if bound > ms(since[k.Stream]) {
+			keys = append(keys, k)
+		}
+		return nil
+	})
+	return keys, err
+}
+
+func (s *Store) selectVerdicts(ctx context.Context, sql string, args params, found func(Verdict)) error {
+	return s.query(ctx, "read verdicts", sql, args, func(r driver.Rows) error {
+		v, err := scanVerdict(r)
+		if err == nil {
+			found(v)
+		}
+		return err
+	})
+}
+
+func scanVerdict(r driver.Rows) (Verdict, error) {
+	var v Verdict
+	var state uint8
+	var reasons string
+	var k, firstClosed, decidedAt, due, bound int64
+	err := r.Scan(
+		&v.Stream, &v.Start, &v.Edge.From, &v.Edge.To, &v.Revision, &v.Seconds, &state,
+		&v.Produced, &v.Expected, &v.Delivered, &v.Lost, &v.Pending, &v.Duplicated, &v.Redelivered, &v.Unexpected, &v.Corrupt,
+		&v.Invalid, &v.Filtered, &v.Rejected, &v.Skewed, &v.Unplaced, &v.Late,
+		&reasons, &v.Cause, &k, &firstClosed, &decidedAt, &due, &bound,
+	)
+	if err != nil {
+		return v, err
+	}
+	v.State = State(state)
+	v.K, v.FirstClosed, v.DecidedAt, v.Due, v.Bound = at(k), at(firstClosed), at(decidedAt), at(due), at(bound)
+	return v, json.Unmarshal([]byte(reasons), &v.Reasons)
+}

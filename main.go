@@ -1,0 +1,102 @@
+// Command rollcall calls the roll of every event in a pipeline, at every hop. It holds
+// the wiring of flags, signals and exit codes; "rollcall --help" lists what it does.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/rollcallhq/rollcall/internal/app"
+	"github.com/rollcallhq/rollcall/internal/cli"
+	"github.com/rollcallhq/rollcall/internal/demo"
+	"github.com/rollcallhq/rollcall/internal/embedded"
+	"github.com/rollcallhq/rollcall/internal/store"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	if handled, code := embedded.Child(os.Args); handled {
+		return code
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	return cli.Run(ctx, os.Args[1:], cli.Env{
+		Version: version, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Serve: serve, Demo: runDemo, Hop: runHop,
+	})
+}
+
+// serve runs a server until ctx ends.
+func serve(ctx context.Context, flags cli.Serve) error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(flags.LogLevel)); err != nil {
+		return fmt.Errorf("log level: %w", err)
+	}
+	return app.Run(ctx, app.Config{
+		Listen: flags.Listen, Data: flags.Data, KafkaBrokers: flags.KafkaBrokers, Streams: flags.Streams,
+		ClickHouse: store.Config{
+			Addrs: flags.ClickhouseAddr, User: flags.ClickhouseUser, Password: flags.ClickhousePassword, Database: flags.ClickhouseDatabase,
+		},
+		Version: version, Log: slog.New(logHandler(level)),
+	})
+}
+
+// logHandler writes JSON, and on a terminal text.
+func logHandler(level slog.Level) slog.Handler {
+	options := &slog.HandlerOptions{Level: level}
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		return slog.NewTextHandler(os.Stderr, options)
+	}
+	return slog.NewJSONHandler(os.Stderr, options)
+}
+
+// runDemo runs the demo on a server of its own in this process.
+func runDemo(ctx context.Context, flags cli.Demo) error {
+	if _, err := demo.ParsePlan(flags.Faults); err != nil {
+		return fmt.Errorf("%w: --faults: %w", cli.ErrWrongUse, err)
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program, to run the hops: %w", err)
+	}
+	err = demo.Run(ctx, demo.Config{
+		Rounds: flags.Rounds, Round: time.Duration(flags.RoundSeconds) * time.Second, Rate: flags.Rate, Faults: flags.Faults,
+		Listen: flags.Listen, Dir: flags.Data, Flights: flags.Flights, JSON: flags.JSON,
+		Stdout: os.Stdout, Stderr: os.Stderr, Executable: executable, StartServer: startDemoServer,
+	})
+	if errors.Is(err, demo.ErrDifference) {
+		return fmt.Errorf("%w: %w", cli.ErrBad, err)
+	}
+	return err
+}
+
+func startDemoServer(ctx context.Context, dir, listen string, log *slog.Logger) (demo.Server, error) {
+	server, err := app.Start(ctx, app.Config{Listen: listen, Data: dir, Version: version, Demo: true, Log: log})
+	if err != nil {
+		return demo.Server{}, err
+	}
+	return demo.Server{URL: server.URL(), Brokers: server.Brokers(), Stop: server.Stop}, nil
+}
+
+// runHop is one process of the demo.
+func runHop(ctx context.Context, flags cli.DemoHop) error {
+	return demo.RunHop(ctx, demo.HopConfig{
+		Hop: flags.Hop, Brokers: strings.Split(flags.Brokers, ","), Server: flags.Server, Dir: flags.Dir, Faults: flags.Faults,
+		Flights: flags.Flights, Rate: flags.Rate, From: flags.From.Time, Until: flags.Until.Time,
+		Stdin: os.Stdin, Stdout: os.Stdout, Logger: slog.New(slog.NewJSONHandler(os.Stderr, nil)), Version: version,
+	})
+}

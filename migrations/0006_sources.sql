@@ -1,0 +1,13 @@
+-- Which hop reported which source, and over which windows: for uncovered sources and for traces.
+CREATE TABLE IF NOT EXISTS sources
+(
+    stream  LowCardinality(String),
+    source  UUID,
+    hop     LowCardinality(String),
+    emitter UUID COMMENT 'the emitter that reported it; the greatest where several did',
+    first   SimpleAggregateFunction(min, DateTime('UTC')) COMMENT 'first window',
+    last    SimpleAggregateFunction(max, DateTime('UTC')) COMMENT 'last window',
+    INDEX by_source source TYPE bloom_filter GRANULARITY 1
+)
+ENGINE = AggregatingMergeTree
+ORDER BY (stream, source, hop, emitter)

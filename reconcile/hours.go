@@ -1,0 +1,212 @@
+package reconcile
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/rollcallhq/rollcall/internal/store"
+)
+
+// Hours returns the roll-up of each (stream, hour) that overlaps [from, to), ascending; of all streams when streams is nil. An hour
+// is the worst state of its windows over the required edges.
+func (r *Reader) Hours(ctx context.Context, streams []string, from, to, now time.Time) ([]store.Hour, error) {
+	if streams == nil {
+		var err error
+		if streams, err = r.store.StreamNames(ctx); err != nil {
+			return nil, err
+		}
+	}
+	from, to = from.UTC().Truncate(time.Hour), ceilHour(to)
+	progress, err := r.store.ProgressOf(ctx, streams)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := r.store.Settings(ctx, streams)
+	if err != nil {
+		return nil, err
+	}
+	edges, err := r.store.EdgeHours(ctx, streams, from, to)
+	if err != nil {
+		return nil, err
+	}
+	byHour := map[store.WindowKey][]store.EdgeHour{}
+	for _, e := range edges {
+		k := store.WindowKey{Stream: e.Stream, Start: e.Start.UTC()}
+		byHour[k] = append(byHour[k], e)
+	}
+	var hours []store.Hour
+	for _, stream := range streams {
+		p := progress[stream]
+		if p.Earliest.IsZero() {
+			continue
+		}
+		for start := later(from, p.Earliest.Truncate(time.Hour)); start.Before(to) && !start.After(now); start = start.Add(time.Hour) {
+			sums := required(byHour[store.WindowKey{Stream: stream, Start: start}], settings[stream])
+			hours = append(hours, rollUp(start, sums, p, settings[stream], now))
+		}
+	}
+	return hours, nil
+}
+
+func ceilHour(t time.Time) time.Time {
+	start := t.UTC().Truncate(time.Hour)
+	if start.Before(t) {
+		start = start.Add(time.Hour)
+	}
+	return start
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// required leaves only the sums of required edges, where there are such.
+func required(sums []store.EdgeHour, s store.Settings) []store.EdgeHour {
+	if len(s.Edges) == 0 {
+		return sums
+	}
+	return slices.DeleteFunc(slices.Clone(sums), func(e store.EdgeHour) bool { return !slices.Contains(s.Edges, e.Edge) })
+}
+
+// rollUp joins the sums of one hour's edges. Windows without a stored verdict are complete once the stream was examined past
+// them; before that the hour is not.
+func rollUp(start time.Time, sums []store.EdgeHour, p store.Progress, s store.Settings, now time.Time) store.Hour {
+	h := store.Hour{Stream: s.Stream, Start: start, State: store.Complete}
+	end := start.Add(time.Hour)
+	unexamined := windowsBetween(later(later(start, p.Earliest), p.Examined), end, s)
+	covered := len(sums) > 0
+	for i := range sums {
+		h.State = h.State.Worse(sums[i].Worst)
+		addCounts(&h.Counts, &sums[i].Counts)
+		covered = covered && sums[i].Unexamined >= unexamined
+	}
+	for i := range sums {
+		h.Produced = max(h.Produced, sums[i].Produced)
+	}
+	switch {
+	case now.Before(end):
+		h.State = h.State.Worse(store.Open)
+	case unexamined > 0 && !covered:
+		h.State = h.State.Worse(store.Settling)
+	}
+	if h.State == store.Open || h.State == store.Settling {
+		h.Next = end.Add(s.Grace)
+	}
+	return h
+}
+
+// addCounts adds all but Produced, which is the same on every edge.
+func addCounts(sum, c *store.Counts) {
+	sum.Expected += c.Expected
+	sum.Delivered += c.Delivered
+	sum.Lost += c.Lost
+	sum.Pending += c.Pending
+	sum.Duplicated += c.Duplicated
+	sum.Redelivered += c.Redelivered
+	sum.Unexpected += c.Unexpected
+	sum.Corrupt += c.Corrupt
+	sum.Invalid += c.Invalid
+	sum.Filtered += c.Filtered
+	sum.Rejected += c.Rejected
+	sum.Skewed += c.Skewed
+	sum.Unplaced += c.Unplaced
+	sum.Late += c.Late
+}
+
+// windowsBetween is the number of windows that start in [from, to).
+func windowsBetween(from, to time.Time, s store.Settings) uint64 {
+	var n uint64
+	for start := from; start.Before(to); start = start.Add(time.Duration(s.Seconds(start)) * time.Second) {
+		n++
+	}
+	return n
+}
+
+// HourOfEdge returns the roll-up of one hour, over one edge or over the required ones, and its verdicts that are not complete. It is
+// false where the stream is unknown or the hour lies outside of what is known at now.
+func (r *Reader) HourOfEdge(ctx context.Context, stream string, hour time.Time, edge *store.Edge, now time.Time) (store.Hour, []store.Verdict, error) {
+	end := hour.Add(time.Hour)
+	all, err := r.Windows(ctx, stream, hour, end, now, edge)
+	if err != nil {
+		return store.Hour{}, nil, err
+	}
+	settings, err := r.store.Settings(ctx, []string{stream})
+	if err != nil {
+		return store.Hour{}, nil, err
+	}
+	s := settings[stream]
+	if edge == nil && len(s.Edges) > 0 {
+		all = slices.DeleteFunc(all, func(v store.Verdict) bool { return !slices.Contains(s.Edges, v.Edge) })
+	}
+	h := store.Hour{Stream: stream, Start: hour}
+	produced := map[store.Edge]uint64{}
+	var open []store.Verdict
+	for i := range all {
+		v := &all[i]
+		h.State = h.State.Worse(v.State)
+		addCounts(&h.Counts, &v.Counts)
+		produced[v.Edge] += v.Produced
+		h.Produced = max(h.Produced, produced[v.Edge])
+		if v.State != store.Complete {
+			open = append(open, *v)
+		}
+	}
+	if h.State != 0 && now.Before(end) {
+		h.State = h.State.Worse(store.Open)
+	}
+	if h.State == store.Open || h.State == store.Settling {
+		h.Next = end.Add(s.Grace)
+	}
+	return h, open, nil
+}
+
+// Watermark returns a stream's completeness watermark, of all required edges or of those that lead to a hop, and the window that holds it
+// back, if one does. It is false where no window is known.
+func (r *Reader) Watermark(ctx context.Context, stream, hop string, now time.Time) (time.Time, *store.Blocked, bool, error) {
+	k, ok, err := r.know(ctx, stream, time.Time{}, now)
+	if err != nil || !ok || k.progress.Earliest.IsZero() {
+		return time.Time{}, nil, false, err
+	}
+	counts := func(e store.Edge) bool {
+		return (hop == "" || e.To == hop) && (len(k.settings.Edges) == 0 || slices.Contains(k.settings.Edges, e))
+	}
+	bad, err := r.store.FirstNotComplete(ctx, map[string]time.Time{stream: k.progress.Earliest})
+	if err != nil {
+		return time.Time{}, nil, false, err
+	}
+	mark := k.progress.Examined
+	if mark.IsZero() {
+		mark = k.progress.Earliest
+	}
+	for edge, start := range bad[stream] {
+		if counts(edge) && start.Before(mark) {
+			mark = start
+		}
+	}
+	all, err := r.Windows(ctx, stream, mark, now.Add(time.Second), now, nil)
+	if err != nil {
+		return time.Time{}, nil, false, err
+	}
+	mark, blocked := walk(mark, all, counts)
+	return mark, blocked, true, nil
+}
+
+// walk goes from mark over the windows that follow for as long as each is complete on all edges that count.
+func walk(mark time.Time, all []store.Verdict, counts func(store.Edge) bool) (time.Time, *store.Blocked) {
+	for len(all) > 0 && all[0].Start.Equal(mark) {
+		end := mark.Add(time.Duration(all[0].Seconds) * time.Second)
+		for len(all) > 0 && all[0].Start.Equal(mark) {
+			v := all[0]
+			if counts(v.Edge) && v.State != store.Complete {
+				return mark, &store.Blocked{Start: v.Start, Edge: v.Edge, State: v.State, Reasons: v.Reasons}
+			}
+			all = all[1:]
+		}
+		mark = end
+	}
+	return mark, nil
+}

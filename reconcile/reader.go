@@ -1,0 +1,245 @@
+package reconcile
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/rollcallhq/rollcall/audit/wire"
+	"github.com/rollcallhq/rollcall/internal/store"
+)
+
+// ReaderStore is what a Reader reads.
+type ReaderStore interface {
+	historyStore
+	contentStore
+	StreamNames(ctx context.Context) ([]string, error)
+	ProgressOf(ctx context.Context, streams []string) (map[string]store.Progress, error)
+	VerdictsIn(ctx context.Context, stream string, from, to time.Time) ([]store.Verdict, error)
+	VerdictsOf(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.Verdict, error)
+	Revisions(ctx context.Context, stream string, start time.Time, edge store.Edge) ([]store.Verdict, error)
+	EdgeHours(ctx context.Context, streams []string, from, to time.Time) ([]store.EdgeHour, error)
+	FirstNotComplete(ctx context.Context, since map[string]time.Time) (map[string]map[store.Edge]time.Time, error)
+	SourceHosts(ctx context.Context, stream string, sources []wire.UID) (map[wire.UID]map[string]string, error)
+	Sightings(ctx context.Context, u wire.UID) ([]store.Sighting, error)
+	ForeignSightings(ctx context.Context, uid string) ([]store.Sighting, error)
+}
+
+// Reader answers questions about windows by the same rules by which a pass judges them. It writes nothing.
+type Reader struct{ store ReaderStore }
+
+// NewReader returns a Reader over s.
+func NewReader(s ReaderStore) *Reader { return &Reader{store: s} }
+
+// known is what one question needs of one stream.
+type known struct {
+	settings store.Settings
+	progress store.Progress
+	history  *history
+}
+
+// know reads a stream with its history since an instant (or since it was last examined, where that is earlier). It is false when no
+// report of the stream is stored.
+func (r *Reader) know(ctx context.Context, stream string, since, now time.Time) (known, bool, error) {
+	var k known
+	settings, err := r.store.Settings(ctx, []string{stream})
+	if err != nil {
+		return k, false, err
+	}
+	progress, err := r.store.ProgressOf(ctx, []string{stream})
+	if err != nil {
+		return k, false, err
+	}
+	p, ok := progress[stream]
+	if !ok {
+		return k, false, nil
+	}
+	k.settings, k.progress = settings[stream], p
+	if since.IsZero() || (!p.Examined.IsZero() && p.Examined.Before(since)) {
+		since = p.Examined
+	}
+	if since.IsZero() || p.Examined.IsZero() && p.Earliest.Before(since) {
+		since = p.Earliest
+	}
+	if since.IsZero() || since.After(now) {
+		since = now
+	}
+	histories, err := loadHistories(ctx, r.store, []historyQuery{{stream, k.settings}}, since.Add(-historyMargin))
+	if err != nil {
+		return k, false, err
+	}
+	k.history = histories[stream]
+	return k, true, nil
+}
+
+// Windows returns the verdicts of the windows that start in [from, to), stored and derived, ascending by start and then edge. Windows before the
+// first one a report mentions, and those not begun at now, have none.
+func (r *Reader) Windows(ctx context.Context, stream string, from, to, now time.Time, edge *store.Edge) ([]store.Verdict, error) {
+	k, ok, err := r.know(ctx, stream, time.Time{}, now)
+	if err != nil || !ok || k.progress.Earliest.IsZero() {
+		return nil, err
+	}
+	stored, err := r.store.VerdictsIn(ctx, stream, from, to)
+	if err != nil {
+		return nil, err
+	}
+	byStart := map[int64][]store.Verdict{}
+	for _, v := range stored {
+		byStart[v.Start.UnixMilli()] = append(byStart[v.Start.UnixMilli()], v)
+	}
+	for start := range k.starts(from, to, now) {
+		if byStart[start.UnixMilli()] == nil {
+			byStart[start.UnixMilli()] = k.derive(start, now)
+		}
+	}
+	var all []store.Verdict
+	for _, start := range slices.Sorted(maps.Keys(byStart)) {
+		for _, v := range byStart[start] {
+			if edge == nil || v.Edge == *edge {
+				all = append(all, v)
+			}
+		}
+	}
+	return all, nil
+}
+
+// starts yields the starts of the windows in [from, to) that have begun at now, from the earliest mentioned on.
+func (k *known) starts(from, to, now time.Time) func(yield func(time.Time) bool) {
+	return func(yield func(time.Time) bool) {
+		start := k.progress.Earliest
+		if from.After(start) {
+			length := time.Duration(k.settings.Seconds(from)) * time.Second
+			start = from.Truncate(length)
+			if start.Before(from) {
+				start = start.Add(length)
+			}
+		}
+		for start.Before(to) && !start.After(now) {
+			if !yield(start.UTC()) {
+				return
+			}
+			start = start.Add(time.Duration(k.settings.Seconds(start)) * time.Second)
+		}
+	}
+}
+
+// derive says what holds of a window that no stored verdict speaks of: before the instant up to which the stream was
+// examined it is complete and empty, after it the lanes decide.
+func (k *known) derive(start, now time.Time) []store.Verdict {
+	if start.Before(k.progress.Examined) {
+		return k.empty(start)
+	}
+	w := k.history.judgeWindow(start, now)
+	if w.mentioned() {
+		return k.pending(w)
+	}
+	w.fill(content{}, func(string) uint64 { return 0 })
+	said := w.verdicts(nil)
+	for i := range said {
+		said[i].Revision = 0
+	}
+	return said
+}
+
+// pending speaks of a window whose first reports were stored and that no pass has judged yet: it is not complete before its rolls were compared.
+func (k *known) pending(w *window) []store.Verdict {
+	w.fill(content{}, func(string) uint64 { return 0 })
+	said := w.verdicts(nil)
+	for i := range said {
+		said[i].Revision = 0
+		if said[i].Closed() {
+			said[i].State = store.Settling
+		}
+	}
+	return said
+}
+
+func (k *known) empty(start time.Time) []store.Verdict {
+	seconds := k.settings.Seconds(start)
+	g := k.history.windowGraph(start.UnixMilli(), start.UnixMilli()+int64(seconds)*1000)
+	var said []store.Verdict
+	for _, edge := range g.edges() {
+		said = append(said, store.Verdict{
+			Stream: k.settings.Stream, Start: start, Seconds: seconds, Edge: edge, State: store.Complete, Cause: causeFirst,
+		})
+	}
+	return said
+}
+
+// Revisions returns the stored revisions of a verdict, oldest first.
+func (r *Reader) Revisions(ctx context.Context, stream string, start time.Time, edge store.Edge) ([]store.Verdict, error) {
+	return r.store.Revisions(ctx, stream, start, edge)
+}
+
+// open judges one window with its content; it is nil when the stream is unknown or the window lies before its first.
+func (r *Reader) open(ctx context.Context, stream string, start, now time.Time) (*window, error) {
+	k, ok, err := r.know(ctx, stream, start, now)
+	if err != nil || !ok || k.progress.Earliest.IsZero() || start.Before(k.progress.Earliest) || start.After(now.Add(time.Hour)) {
+		return nil, err
+	}
+	w := k.history.judgeWindow(start, now)
+	return w, fillWindows(ctx, r.store, []*window{w})
+}
+
+// Evidence returns what the verdict of a window rests on, of the hops up to the edge's later one or of all. It is false
+// where there is no such window or edge.
+func (r *Reader) Evidence(ctx context.Context, stream string, start time.Time, edge *store.Edge, now time.Time) (store.Evidence, bool, error) {
+	w, err := r.open(ctx, stream, start, now)
+	if err != nil || w == nil || edge != nil && !slices.Contains(w.closing.graph.edges(), *edge) {
+		return store.Evidence{}, false, err
+	}
+	hops := slices.Concat(w.closing.graph.order, slices.Sorted(maps.Keys(w.closing.graph.cyclic)))
+	if edge != nil {
+		reach := w.closing.graph.upTo(edge.To)
+		hops = slices.DeleteFunc(hops, func(hop string) bool { return !slices.Contains(reach, hop) })
+	}
+	e := store.Evidence{SettleLimit: time.UnixMilli(w.settleLimit()).UTC()}
+	for _, hop := range hops {
+		e.Hops = append(e.Hops, w.hopState(hop))
+	}
+	e.Reports = w.reportStates(hops)
+	return e, true, nil
+}
+
+func (w *window) hopState(hop string) store.HopState {
+	c := w.closing.hops[hop]
+	state := store.HopState{Hop: hop, Target: instant(c.target), K: instant(c.k), Handed: instant(c.handed), Seen: w.content.of(hop).kinds[wire.Seen].Len()}
+	for _, e := range c.epochs {
+		for i := range e.lanes {
+			state.Lanes = append(state.Lanes, e.lanes[i].state())
+		}
+	}
+	return state
+}
+
+func (l *lane) state() store.LaneState {
+	s := store.LaneState{Hop: l.hop, Epoch: l.epoch, Lane: l.name, Watermark: instant(l.watermark), Closed: l.closed, PassedAt: instant(l.passedAt)}
+	if l.emitter != nil {
+		s.Emitter, s.Host = l.emitter.id, l.emitter.host
+	}
+	return s
+}
+
+// instant reads Unix ms; what has not come, or was never stated, is the zero time.
+func instant(ms int64) time.Time {
+	if ms <= 0 || ms == notYet {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+func (w *window) reportStates(hops []string) []store.ReportState {
+	var states []store.ReportState
+	for _, r := range w.h.mentions[w.start] {
+		if !slices.Contains(hops, r.Hop) {
+			continue
+		}
+		states = append(states, store.ReportState{
+			Hop: r.Hop, Emitter: r.Emitter, Host: w.h.hosts[r.Emitter], Number: r.Number, Counted: r.counted,
+			SentAt: time.UnixMilli(r.SentAt).UTC(), ReceivedAt: time.UnixMilli(r.ReceivedAt).UTC(),
+		})
+	}
+	slices.SortFunc(states, func(a, b store.ReportState) int { return a.SentAt.Compare(b.SentAt) })
+	return states
+}

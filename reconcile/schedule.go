@@ -1,0 +1,152 @@
+// Package reconcile decides what is true of every window: the closing protocol and the comparison of rolls as pure functions
+// (closing.go, compare.go), the pass that applies them to what changed or fell due, and the reader that answers questions by the same
+// rules. It owns verdicts; it must not know how reports arrive, how answers are
+// served, or how anything is stored.
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/robfig/cron/v3"
+
+	"github.com/rollcallhq/rollcall/internal/store"
+)
+
+// Config says how often passes are made.
+type Config struct {
+	Every time.Duration // 1 s when zero
+	Now   func() time.Time
+}
+
+// Reconciler makes a pass on a schedule and tells subscribers what changed.
+type Reconciler struct {
+	store   Store
+	config  Config
+	log     *slog.Logger
+	feed    *Feed
+	metrics metrics
+
+	mu   sync.Mutex
+	last Health
+	cron *cron.Cron
+}
+
+// Health is how the reconciler is doing.
+type Health struct {
+	LastPass time.Time     // end of the last pass that succeeded; zero before the first
+	Took     time.Duration // of that pass
+	Err      error         // of the last pass; nil when it succeeded
+}
+
+type metrics struct {
+	passes   *prometheus.CounterVec
+	verdicts *prometheus.CounterVec
+	seconds  prometheus.Histogram
+}
+
+// New returns a reconciler that does nothing until Start. Its metrics are registered with registry.
+func New(s Store, config Config, registry prometheus.Registerer, log *slog.Logger) (*Reconciler, error) {
+	if config.Every == 0 {
+		config.Every = time.Second
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	r := &Reconciler{store: s, config: config, log: log, feed: newFeed(), metrics: newMetrics()}
+	for _, c := range []prometheus.Collector{r.metrics.passes, r.metrics.verdicts, r.metrics.seconds} {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("reconcile: register metrics: %w", err)
+		}
+	}
+	return r, nil
+}
+
+func newMetrics() metrics {
+	return metrics{
+		passes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_reconcile_passes_total", Help: "Reconcile passes by result (ok, error).",
+		}, []string{"result"}),
+		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_verdicts_total", Help: "Verdicts stored by state.",
+		}, []string{"state"}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "rollcall_reconcile_pass_seconds", Help: "Duration of reconcile passes in seconds.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16),
+		}),
+	}
+}
+
+// Feed is where what changed is told.
+func (r *Reconciler) Feed() *Feed { return r.feed }
+
+// Health returns how the reconciler is doing.
+func (r *Reconciler) Health() Health {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
+}
+
+// Start makes a pass on schedule until Stop. A pass that is still running when the next falls due is not overtaken, and one that
+// panics does not end the schedule.
+func (r *Reconciler) Start(ctx context.Context) error {
+	logger := cronLogger{r.log}
+	r.cron = cron.New(cron.WithLocation(time.UTC), cron.WithChain(cron.SkipIfStillRunning(logger), cron.Recover(logger)))
+	if _, err := r.cron.AddFunc("@every "+r.config.Every.String(), func() { r.pass(ctx) }); err != nil {
+		return fmt.Errorf("reconcile: schedule passes: %w", err)
+	}
+	r.cron.Start()
+	return nil
+}
+
+// Stop ends the schedule and waits for the pass that runs, no longer than ctx allows.
+func (r *Reconciler) Stop(ctx context.Context) error {
+	if r.cron == nil {
+		return nil
+	}
+	select {
+	case <-r.cron.Stop().Done():
+		return nil
+	case <-ctx.Done():
+		return errors.New("reconcile: the last pass did not end in time")
+	}
+}
+
+func (r *Reconciler) pass(ctx context.Context) {
+	begun := time.Now()
+	said, err := Pass(ctx, r.store, r.config.Now())
+	took := time.Since(begun)
+	r.metrics.seconds.Observe(took.Seconds())
+	for i := range said {
+		r.metrics.verdicts.WithLabelValues(said[i].State.String()).Inc()
+	}
+	if len(said) > 0 {
+		r.feed.publish(said)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last.Err = err
+	if err != nil {
+		r.metrics.passes.WithLabelValues("error").Inc()
+		if ctx.Err() == nil {
+			r.log.Error("reconcile pass failed", "error", err, "away", errors.Is(err, store.ErrAway))
+		}
+		return
+	}
+	r.metrics.passes.WithLabelValues("ok").Inc()
+	r.last = Health{LastPass: r.config.Now(), Took: took}
+}
+
+// cronLogger passes what cron says on to slog.
+type cronLogger struct{ log *slog.Logger }
+
+func (l cronLogger) Info(msg string, args ...any) { l.log.Debug("schedule: "+msg, args...) }
+
+func (l cronLogger) Error(err error, msg string, args ...any) {
+	l.log.Error("schedule: "+msg, append(args, "error", err)...)
+}

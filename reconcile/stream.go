@@ -1,0 +1,214 @@
+package reconcile
+
+import (
+	"math"
+	"slices"
+	"sort"
+
+	"github.com/rollcallhq/rollcall/audit/wire"
+	"github.com/rollcallhq/rollcall/internal/store"
+)
+
+// Stream is all that is known of a stream from an instant on: what judging its windows needs besides their rolls.
+type Stream struct {
+	Settings  store.Settings
+	Since     int64 // Unix ms: reports that speak only of earlier instants are known by Hops alone
+	Hops      []store.HopSummary
+	Emitters  []store.Emitter // those not closed long before Since
+	Reports   []store.Report  // in any order
+	Closings  []store.Closing
+	Uncovered []store.Uncovered
+}
+
+// hopEpoch names one epoch of a hop; lanes of different epochs are kept apart.
+type hopEpoch struct {
+	hop   string
+	epoch uint32
+}
+
+type hopEmitter struct {
+	hop string
+	id  wire.UID
+}
+
+// report is a stored report with what its place among the others says.
+type report struct {
+	*store.Report
+	counted   bool
+	countedAt int64 // Unix ms; when it became counted
+}
+
+// emitter is one lane of a hop without partitions.
+type emitter struct {
+	id            wire.UID
+	host          string
+	firstSent     int64
+	firstReceived int64 // 0 when it was long ago
+	closedAt      int64 // sentAt of its counted CLOSED; math.MaxInt64 while there is none
+	lastReceived  int64
+	heartbeat     int64
+	gap           uint64    // the first report number that is missing; 0 when none is
+	reports       []*report // by sentAt
+}
+
+// lanes holds what one epoch of a hop has reported.
+type lanes struct {
+	hopEpoch
+	summary  store.HopSummary
+	emitters []*emitter
+	counted  []*report // by sentAt
+}
+
+// history is a Stream indexed for judging window after window.
+type history struct {
+	Stream
+	lanes    map[hopEpoch]*lanes
+	mentions map[int64][]*report // by window start, Unix ms
+	hosts    map[wire.UID]string
+}
+
+func newHistory(s Stream) *history {
+	h := &history{Stream: s, lanes: map[hopEpoch]*lanes{}, mentions: map[int64][]*report{}, hosts: map[wire.UID]string{}}
+	for _, summary := range s.Hops {
+		key := hopEpoch{summary.Hop, summary.Epoch}
+		h.lanes[key] = &lanes{hopEpoch: key, summary: summary}
+	}
+	known := map[hopEmitter]*store.Emitter{}
+	for i := range s.Emitters {
+		e := &s.Emitters[i]
+		known[hopEmitter{e.Hop, e.ID}] = e
+		h.hosts[e.ID] = e.Host
+	}
+	reports := h.countReports(known)
+	h.addEmitters(known, reports)
+	for _, l := range h.lanes {
+		l.sort()
+	}
+	return h
+}
+
+// countReports says of each report whether, and since when, all before it are stored.
+func (h *history) countReports(known map[hopEmitter]*store.Emitter) []*report {
+	sort.Slice(h.Reports, func(i, j int) bool {
+		a, b := &h.Reports[i], &h.Reports[j]
+		if a.Number != b.Number {
+			return a.Number < b.Number
+		}
+		return a.SentAt < b.SentAt
+	})
+	latest := map[hopEmitter]int64{}
+	reports := make([]*report, 0, len(h.Reports))
+	for i := range h.Reports {
+		r := &report{Report: &h.Reports[i]}
+		carrier := hopEmitter{r.Hop, r.Carrier}
+		if r.ReceivedAt > latest[carrier] {
+			latest[carrier] = r.ReceivedAt
+		}
+		e := known[carrier]
+		r.counted = e != nil && r.Number <= e.Counted
+		r.countedAt = latest[carrier]
+		reports = append(reports, r)
+		for _, start := range r.Windows {
+			h.mentions[start.UnixMilli()] = append(h.mentions[start.UnixMilli()], r)
+		}
+	}
+	return reports
+}
+
+func (h *history) addEmitters(known map[hopEmitter]*store.Emitter, reports []*report) {
+	made := map[hopEmitter]*emitter{}
+	obtain := func(key hopEmitter, epoch uint32) *emitter {
+		e := made[key]
+		if e == nil {
+			e = newEmitter(key.id, known[key], h.Since)
+			made[key] = e
+			l := h.lanesOf(hopEpoch{key.hop, epoch})
+			l.emitters = append(l.emitters, e)
+		}
+		return e
+	}
+	for key, e := range known {
+		obtain(key, e.Epoch)
+	}
+	for _, r := range reports {
+		e := obtain(hopEmitter{r.Hop, r.Emitter}, r.Epoch)
+		e.add(r)
+		if r.counted && !r.Ended {
+			l := h.lanesOf(hopEpoch{r.Hop, r.Epoch})
+			l.counted = append(l.counted, r)
+		}
+	}
+}
+
+func (h *history) lanesOf(key hopEpoch) *lanes {
+	l := h.lanes[key]
+	if l == nil {
+		l = &lanes{hopEpoch: key, summary: store.HopSummary{Hop: key.hop, Epoch: key.epoch, FirstSent: math.MaxInt64}}
+		h.lanes[key] = l
+	}
+	return l
+}
+
+func newEmitter(id wire.UID, e *store.Emitter, since int64) *emitter {
+	made := &emitter{id: id, firstSent: math.MaxInt64, closedAt: math.MaxInt64}
+	if e == nil {
+		return made
+	}
+	made.host, made.firstSent = e.Host, e.FirstSent.UnixMilli()
+	made.heartbeat = e.Heartbeat.Milliseconds()
+	if !e.LastReceived.IsZero() {
+		made.lastReceived = e.LastReceived.UnixMilli()
+	}
+	if !e.ClosedAt.IsZero() && e.Counted == e.Highest {
+		made.closedAt = e.ClosedAt.UnixMilli()
+	}
+	if ended := e.EndedAt.UnixMilli(); !e.EndedAt.IsZero() && ended < since {
+		made.closedAt = min(made.closedAt, ended)
+	}
+	if e.Counted < e.Highest {
+		made.gap = e.Counted + 1
+	}
+	return made
+}
+
+func (e *emitter) add(r *report) {
+	e.reports = append(e.reports, r)
+	if r.SentAt <= e.firstSent {
+		e.firstSent, e.firstReceived = r.SentAt, r.ReceivedAt
+	}
+	if r.Closed && r.counted {
+		e.closedAt = min(e.closedAt, r.SentAt)
+	}
+	if e.host == "" {
+		e.host = r.Host
+	}
+}
+
+func (l *lanes) sort() {
+	bySentAt := func(a, b *report) int { return compareInt(a.SentAt, b.SentAt) }
+	slices.SortStableFunc(l.counted, bySentAt)
+	for _, e := range l.emitters {
+		slices.SortStableFunc(e.reports, bySentAt)
+	}
+	slices.SortFunc(l.emitters, func(a, b *emitter) int { return slices.Compare(a.id[:], b.id[:]) })
+}
+
+func compareInt(a, b int64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// closedByHand says whether a person closed the thing from an instant at or before start.
+func (h *history) closedByHand(kind store.ClosingKind, id wire.UID, hop, lane string, start int64) bool {
+	for _, c := range h.Closings {
+		if c.Kind == kind && c.ID == id && c.Hop == hop && c.Lane == lane && c.At.UnixMilli() <= start {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,385 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcallhq/rollcall/internal/store"
+	"github.com/rollcallhq/rollcall/internal/testenv"
+	"github.com/rollcallhq/rollcall/migrations"
+	"github.com/rollcallhq/rollcall/reconcile/model"
+)
+
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+
+// play is one history as one stream of the store, beside its model.
+type play struct {
+	stream  string
+	history model.History
+	model   *model.Model
+	step    int
+	now     time.Time
+}
+
+// stage plays many histories side by side: one insert and one pass a step.
+type stage struct {
+	t     *testing.T
+	store *store.Store
+	plays []*play
+	clock map[string]time.Time
+}
+
+func openStore(t *testing.T) *store.Store {
+	t.Helper()
+	addr, database := testenv.ClickHouse(t)
+	s, err := store.Connect(t.Context(), store.Config{Addrs: []string{addr}, Database: database, User: "default"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if _, err := s.Migrate(t.Context(), migrations.Files); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func newStage(t *testing.T, s *store.Store, seed, n int) *stage {
+	t.Helper()
+	st := &stage{t: t, store: s, clock: map[string]time.Time{}}
+	histories := model.Histories()
+	for i := range n {
+		p := &play{stream: fmt.Sprintf("s%d-%04d", seed, i), history: histories.Example(seed + i)}
+		p.model = model.New(p.history.Settings)
+		if len(p.history.Steps) == 0 {
+			continue
+		}
+		st.plays = append(st.plays, p)
+		st.put(p)
+	}
+	return st
+}
+
+func (st *stage) put(p *play) {
+	st.t.Helper()
+	s, m := store.DefaultSettings(p.stream), p.history.Settings
+	s.Lengths = []store.Length{{Seconds: uint32(m.WindowSeconds)}}
+	s.Grace, s.Settle, s.Skew = m.Grace, m.Settle, m.Skew
+	for _, e := range m.Edges {
+		s.Edges = append(s.Edges, edgeOf(st.t, e))
+	}
+	if err := st.store.PutSettings(st.t.Context(), s, p.history.Steps[0].Now); err != nil {
+		st.t.Fatal(err)
+	}
+}
+
+func edgeOf(t *testing.T, text string) store.Edge {
+	t.Helper()
+	for i := range len(text) - 1 {
+		if text[i:i+2] == ".." {
+			return store.Edge{From: text[:i], To: text[i+2:]}
+		}
+	}
+	t.Fatalf("edge %q", text)
+	return store.Edge{}
+}
+
+// advance gives the store and the models the next step of every history, makes a pass, and returns the plays that went on.
+func (st *stage) advance() []*play {
+	st.t.Helper()
+	ctx := st.t.Context()
+	var on []*play
+	var reports []store.Received
+	for _, p := range st.plays {
+		if p.step == len(p.history.Steps) {
+			continue
+		}
+		step := p.history.Steps[p.step]
+		p.step++
+		p.now = step.Now
+		st.clock[p.stream] = step.Now
+		p.model.Apply(step)
+		if step.Report != nil {
+			r := store.Received{Report: *step.Report, At: step.Now}
+			r.Stream = p.stream
+			reports = append(reports, r)
+		}
+		if step.Close != nil {
+			st.close(ctx, p, step.Close)
+		}
+		on = append(on, p)
+	}
+	if err := st.store.Insert(ctx, reports); err != nil {
+		st.t.Fatal(err)
+	}
+	latest := time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC) // marks that only new reports can change stay away
+	if _, err := passWithClocks(ctx, st.store, latest, func(stream string) time.Time { return st.clock[stream] }); err != nil {
+		st.t.Fatal(err)
+	}
+	return on
+}
+
+func (st *stage) close(ctx context.Context, p *play, c *model.Close) {
+	st.t.Helper()
+	closing := store.Closing{Stream: p.stream, At: c.At, Why: "dead", Who: "local", MadeAt: p.now}
+	switch {
+	case !c.Source.IsZero():
+		closing.Kind, closing.ID = store.CloseSource, c.Source
+	case !c.Emitter.IsZero():
+		closing.Kind, closing.ID = store.CloseEmitter, c.Emitter
+	default:
+		closing.Kind, closing.Hop, closing.Lane = store.CloseLane, c.Hop, c.Lane
+	}
+	if err := st.store.AddClosing(ctx, closing); err != nil {
+		st.t.Fatal(err)
+	}
+}
+
+// said is what is compared: a verdict without revision, times and late.
+type said struct {
+	Start  string
+	Edge   string
+	State  string
+	Counts store.Counts
+	Names  map[string][]string
+}
+
+func modelSays(p *play) []said {
+	var all []said
+	for _, v := range p.model.Verdicts(p.now) {
+		all = append(all, said{
+			Start: v.Start.UTC().Format(time.RFC3339), Edge: v.Edge, State: v.State,
+			Counts: store.Counts{
+				Produced: v.Produced, Expected: v.Expected, Delivered: v.Delivered, Lost: v.Lost, Pending: v.Pending,
+				Duplicated: v.Duplicated, Redelivered: v.Redelivered, Unexpected: v.Unexpected, Corrupt: v.Corrupt,
+				Invalid: v.Invalid, Filtered: v.Filtered, Rejected: v.Rejected, Skewed: v.Skewed,
+			},
+			Names: withoutEmpty(v.Names),
+		})
+	}
+	sortSaid(all)
+	return all
+}
+
+func withoutEmpty(names map[string][]string) map[string][]string {
+	kept := map[string][]string{}
+	for kind, list := range names {
+		if len(list) > 0 {
+			kept[kind] = list
+		}
+	}
+	return kept
+}
+
+func sortSaid(all []said) {
+	slices.SortFunc(all, func(a, b said) int {
+		if c := cmpText(a.Start, b.Start); c != 0 {
+			return c
+		}
+		return cmpText(a.Edge, b.Edge)
+	})
+}
+
+func cmpText(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// serviceSays reads back what stands of the plays: stored verdicts, windows derived, and names from the rolls.
+func (st *stage) serviceSays(plays []*play) map[string][]said {
+	st.t.Helper()
+	ctx := st.t.Context()
+	var names []string
+	for _, p := range plays {
+		names = append(names, p.stream)
+	}
+	progress, err := st.store.ProgressOf(ctx, names)
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	settings, err := st.store.Settings(ctx, names)
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	queries := make([]historyQuery, 0, len(names))
+	since := time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, name := range names {
+		queries = append(queries, historyQuery{name, settings[name]})
+		if e := progress[name].Earliest; !e.IsZero() && e.Before(since) {
+			since = e
+		}
+	}
+	histories, err := loadHistories(ctx, st.store, queries, since.Add(-historyMargin))
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	found := map[string][]said{}
+	for chunk := range slices.Chunk(plays, 500) {
+		st.readBack(chunk, progress, settings, histories, found)
+	}
+	return found
+}
+
+func (st *stage) readBack(
+	plays []*play, progress map[string]store.Progress, settings map[string]store.Settings, histories map[string]*history, found map[string][]said,
+) {
+	st.t.Helper()
+	ctx := st.t.Context()
+	var windows []*window
+	var keys []store.WindowKey
+	known := map[string]known{}
+	for _, p := range plays {
+		k := knownOf(progress[p.stream], settings[p.stream], histories[p.stream])
+		known[p.stream] = k
+		if k.progress.Earliest.IsZero() {
+			continue
+		}
+		for start := range k.starts(k.progress.Earliest, p.now, p.now) {
+			w := k.history.judgeWindow(start, p.now)
+			windows = append(windows, w)
+			keys = append(keys, w.key())
+		}
+	}
+	stored, err := st.store.VerdictsOf(ctx, keys)
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	if err := fillWindows(ctx, st.store, windows); err != nil {
+		st.t.Fatal(err)
+	}
+	for _, w := range windows {
+		stream := w.key().Stream
+		verdicts := stored[w.key()]
+		if verdicts == nil {
+			k := known[stream]
+			verdicts = k.derive(w.key().Start, w.now)
+		}
+		for _, v := range verdicts {
+			found[stream] = append(found[stream], sayVerdict(w, v))
+		}
+	}
+	for _, all := range found {
+		sortSaid(all)
+	}
+}
+
+func knownOf(p store.Progress, s store.Settings, h *history) known {
+	return known{settings: s, progress: p, history: h}
+}
+
+func sayVerdict(w *window, v store.Verdict) said {
+	v.Counts.Late, v.Counts.Unplaced = 0, 0
+	s := said{Start: v.Start.UTC().Format(time.RFC3339), Edge: v.Edge.String(), State: v.State.String(), Counts: v.Counts, Names: map[string][]string{}}
+	r := compare(w.content, &w.closing.graph, v.Edge, v.Closed(), false)
+	for kind, set := range r.names {
+		if list := set.uids(); len(list) > 0 {
+			s.Names[kind] = list
+		}
+	}
+	return s
+}
+
+// TestServiceEqualsModelAfterEveryPrefix is the truth test: after each report of each history, what the service says is what
+// a model says that knows nothing of SQL, bitmaps or passes.
+func TestServiceEqualsModelAfterEveryPrefix(t *testing.T) {
+	s := openStore(t)
+	seed, histories, rounds := truthSize(t)
+	compared, states := 0, map[string]int{}
+	for round := range rounds {
+		st := newStage(t, s, seed+round*histories, histories)
+		for {
+			on := st.advance()
+			if len(on) == 0 {
+				break
+			}
+			service := st.serviceSays(on)
+			for _, p := range on {
+				want := modelSays(p)
+				if diff := cmp.Diff(want, service[p.stream]); diff != "" {
+					t.Fatalf("history %s after step %d of %d at %s (-model +service):\n%s\n%s",
+						p.stream, p.step, len(p.history.Steps), p.now.Format(time.RFC3339Nano), diff, describe(p))
+				}
+				compared += len(want)
+				for _, v := range want {
+					states[v.State]++
+				}
+			}
+		}
+	}
+	t.Logf("%d verdicts compared: %v", compared, states)
+	for _, state := range []string{"complete", "open", "settling", "unknown", "incomplete"} {
+		if states[state] == 0 {
+			t.Errorf("no verdict was %s: the histories prove too little", state)
+		}
+	}
+}
+
+// truthSize is a thousand histories, or as many rounds of them as ROLLCALL_SOAK asks for.
+func truthSize(t *testing.T) (seed, histories, rounds int) {
+	t.Helper()
+	seed, histories, rounds = 1, 1000, 1
+	if testing.Short() {
+		histories = 100
+	}
+	for name, target := range map[string]*int{"ROLLCALL_SOAK": &rounds, "ROLLCALL_SEED": &seed, "ROLLCALL_HISTORIES": &histories} {
+		if text := os.Getenv(name); text != "" {
+			n, err := strconv.Atoi(text)
+			if err != nil {
+				t.Fatalf("%s=%q: %v", name, text, err)
+			}
+			*target = n
+		}
+	}
+	return seed, histories, rounds
+}
+
+// describe prints a history so that a person can follow it.
+func describe(p *play) string {
+	text := fmt.Sprintf("settings %+v\n", p.history.Settings)
+	for i, step := range p.history.Steps[:p.step] {
+		text += fmt.Sprintf("%d %s ", i, step.Now.Format("15:04:05.000"))
+		if r := step.Report; r != nil {
+			text += fmt.Sprintf("%s %.8s #%d epoch %d after %v sent %s state %d lanes %d/%v", r.Hop, r.Emitter, r.Number, r.Epoch, r.After,
+				r.SentAt.Format("15:04:05.000"), r.State, r.LaneCount, clocks(r.Lanes))
+			for _, w := range r.Windows {
+				text += " window " + w.Start.Format("15:04:05")
+				for _, source := range w.Sources {
+					text += fmt.Sprintf(" %.13s:", source.ID)
+					for k, b := range source.Rolls {
+						if b != nil {
+							text += fmt.Sprintf(" %d%v", k, b.ToArray())
+						}
+					}
+				}
+			}
+			for _, e := range r.Ended {
+				text += fmt.Sprintf(" ended %.8s %v", e.Emitter, e.Windows)
+			}
+		}
+		if step.Close != nil {
+			text += fmt.Sprintf("close %+v", *step.Close)
+		}
+		text += "\n"
+	}
+	return text
+}
+
+func clocks(lanes map[string]time.Time) []string {
+	var all []string
+	for _, lane := range slices.Sorted(maps.Keys(lanes)) {
+		all = append(all, lane+"="+lanes[lane].Format("15:04:05.000"))
+	}
+	return all
+}

@@ -1,0 +1,317 @@
+package reconcile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcallhq/rollcall/internal/store"
+)
+
+// Why a revision was made.
+const (
+	causeFirst       = "first"        // the first verdict of the window
+	causeLateData    = "late-data"    // reports about the window came after it had settled
+	causeSettleLimit = "settle-limit" // the settle limit passed and a lane is not covered
+	causeRecovered   = "recovered"    // an unknown window's lanes were covered after all
+	causeReopened    = "reopened"     // an event was taken over late and later hops have to pass it
+)
+
+// window is one window being judged.
+type window struct {
+	h       *history
+	start   int64
+	seconds uint32
+	now     time.Time
+	closing *closing
+	content content
+}
+
+// judgeWindow applies the closing protocol at now to the window that starts at start.
+func (h *history) judgeWindow(start, now time.Time) *window {
+	seconds := h.Settings.Seconds(start)
+	from := start.UnixMilli()
+	return &window{
+		h: h, start: from, seconds: seconds, now: now, content: content{},
+		closing: h.judge(from, from+int64(seconds)*1000, now.UnixMilli()),
+	}
+}
+
+// fill gives the window what the hops took over.
+func (w *window) fill(c content, unplaced func(hop string) uint64) {
+	w.content = c
+	for hop := range w.closing.graph.before {
+		t := c.of(hop)
+		t.idempotent = w.idempotent(hop)
+		t.unplaced = unplaced(hop)
+	}
+}
+
+// idempotent says whether every report of the hop that mentions the window says so.
+func (w *window) idempotent(hop string) bool {
+	all, any := true, false
+	for _, r := range w.h.mentions[w.start] {
+		if r.Hop == hop {
+			any = true
+			all = all && r.Idempotent
+		}
+	}
+	return any && all
+}
+
+// state is section 4 of the closing protocol.
+func (w *window) state(edge store.Edge, lost uint64) store.State {
+	now := w.now.UnixMilli()
+	switch {
+	case w.closing.hops[edge.To].closed() && lost == 0:
+		return store.Complete
+	case w.closing.hops[edge.To].closed():
+		return store.Incomplete
+	case now < w.closing.end:
+		return store.Open
+	case now < w.settleLimit():
+		return store.Settling
+	}
+	return store.Unknown
+}
+
+func (w *window) settleLimit() int64 { return w.closing.base + w.h.Settings.Settle.Milliseconds() }
+
+// due is when a verdict of this state must be looked at again though no report came; zero for a closed one.
+func (w *window) due(s store.State) time.Time {
+	grace := w.closing.end + w.h.Settings.Grace.Milliseconds()
+	now := w.now.UnixMilli()
+	switch {
+	case s == store.Complete || s == store.Incomplete:
+		return time.Time{}
+	case now < w.closing.end:
+		return time.UnixMilli(w.closing.end).UTC()
+	case now < grace:
+		return time.UnixMilli(grace).UTC()
+	case s == store.Settling:
+		return time.UnixMilli(w.settleLimit()).UTC()
+	}
+	return store.Never
+}
+
+// bound is the instant before which a report must have been sent to change the closing of the edge's hops.
+func (w *window) bound(edge store.Edge) time.Time {
+	latest := w.closing.end + w.h.Settings.Grace.Milliseconds()
+	for _, hop := range w.closing.graph.upTo(edge.To) {
+		c := w.closing.hops[hop]
+		for _, at := range []int64{c.target, c.k, c.late, c.handed} {
+			if at != notYet {
+				latest = max(latest, at)
+			}
+		}
+	}
+	return time.UnixMilli(latest + 1).UTC()
+}
+
+// verdicts says what is to be said of each edge now, given what was said before.
+func (w *window) verdicts(before []store.Verdict) []store.Verdict {
+	var said []store.Verdict
+	for _, edge := range w.closing.graph.edges() {
+		var old *store.Verdict
+		if i := slices.IndexFunc(before, func(v store.Verdict) bool { return v.Edge == edge }); i >= 0 {
+			old = &before[i]
+		}
+		said = append(said, w.verdict(edge, old))
+	}
+	return said
+}
+
+func (w *window) verdict(edge store.Edge, old *store.Verdict) store.Verdict {
+	closed := w.closing.hops[edge.To].closed()
+	r := compare(w.content, &w.closing.graph, edge, closed, old != nil && !old.FirstClosed.IsZero())
+	v := store.Verdict{
+		Stream: w.h.Settings.Stream, Start: time.UnixMilli(w.start).UTC(), Seconds: w.seconds, Edge: edge,
+		State: w.state(edge, r.counts.Lost), Counts: r.counts, DecidedAt: w.now.UTC(), Bound: w.bound(edge),
+	}
+	v.Due = w.due(v.State)
+	v.Reasons = w.reasons(edge, &r.counts, v.State)
+	if closed {
+		v.K = time.UnixMilli(w.closing.hops[edge.To].k).UTC()
+		v.FirstClosed = v.DecidedAt
+	}
+	revise(&v, old)
+	return v
+}
+
+// revise numbers the verdict and names the cause of its revision. A provisional verdict is overwritten at its revision; a settled
+// one stays, and what is said after it is a new revision.
+func revise(v *store.Verdict, old *store.Verdict) {
+	if old == nil {
+		v.Revision, v.Cause = 1, causeFirst
+		return
+	}
+	if !old.FirstClosed.IsZero() {
+		v.FirstClosed = old.FirstClosed
+	}
+	v.Revision, v.Cause = old.Revision, old.Cause
+	if !old.Settled() || same(v, old) {
+		return
+	}
+	v.Revision++
+	switch {
+	case old.State == store.Unknown && v.Closed():
+		v.Cause = causeRecovered
+	case old.Closed() && !v.Closed():
+		v.Cause = causeReopened
+	case v.State == store.Unknown && old.State != store.Unknown:
+		v.Cause = causeSettleLimit
+	default:
+		v.Cause = causeLateData
+	}
+}
+
+// same says whether two verdicts say the same to a person.
+func same(a, b *store.Verdict) bool {
+	if a.State != b.State || a.Counts != b.Counts || len(a.Reasons) != len(b.Reasons) {
+		return false
+	}
+	for i := range a.Reasons {
+		x, y := a.Reasons[i], b.Reasons[i]
+		if x.Code != y.Code || x.Hop != y.Hop || x.Lane != y.Lane || x.Emitter != y.Emitter || x.Source != y.Source {
+			return false
+		}
+	}
+	return true
+}
+
+// maxReasons bounds the reasons of one verdict; the last then says how many more there are.
+const maxReasons = 20
+
+// reasons names what the state rests on: the losses of a closed edge, or all that holds an open one.
+func (w *window) reasons(edge store.Edge, counts *store.Counts, state store.State) []store.Reason {
+	switch state {
+	case store.Complete, store.Open:
+		return nil
+	case store.Incomplete:
+		text := fmt.Sprintf("%s of %s events that %s handed on never reached %s", number(counts.Lost), number(counts.Expected), edge.From, edge.To)
+		return []store.Reason{{Code: "lost", Text: text, Hop: edge.To, AtRisk: counts.Lost}}
+	}
+	var all []store.Reason
+	for _, hop := range w.closing.graph.upTo(edge.To) {
+		all = append(all, w.holding(hop, counts.Pending)...)
+	}
+	if len(all) == 0 && w.now.UnixMilli() < w.closing.end+w.h.Settings.Grace.Milliseconds() {
+		return []store.Reason{{Code: "grace", Text: "the grace period after the window's end has not passed"}}
+	}
+	if len(all) > maxReasons {
+		more := store.Reason{Code: "more", Text: fmt.Sprintf("%d more lanes hold the window", len(all)-maxReasons+1)}
+		all = append(all[:maxReasons-1], more)
+	}
+	return all
+}
+
+// holding says what of one hop holds the window.
+func (w *window) holding(hop string, atRisk uint64) []store.Reason {
+	c := w.closing.hops[hop]
+	if w.closing.graph.cyclic[hop] {
+		return []store.Reason{{Code: "cycle", Hop: hop, Text: "hop " + hop + " comes, directly or not, after itself", AtRisk: atRisk}}
+	}
+	var all []store.Reason
+	if len(w.closing.graph.before[hop]) == 0 {
+		for _, source := range w.closing.uncovered {
+			text := fmt.Sprintf("source %s was seen downstream but never reported by %s", source, hop)
+			all = append(all, store.Reason{Code: "source-uncovered", Hop: hop, Source: source.String(), Text: text, AtRisk: atRisk})
+		}
+	}
+	if c.closed() && c.handed != notYet {
+		return all
+	}
+	if c.target == notYet {
+		return all // what holds it is named of the hops before
+	}
+	if c.closed() {
+		return append(all, store.Reason{
+			Code: "late-entry", Hop: hop, AtRisk: atRisk,
+			Text: fmt.Sprintf("%s took over an event late, at %s, and has not got past that yet", hop, clock(c.late)),
+		})
+	}
+	lanes := 0
+	for _, e := range c.epochs {
+		lanes += len(e.lanes)
+		if e.missing > 0 {
+			all = append(all, store.Reason{
+				Code: "partitions-silent", Hop: hop, AtRisk: atRisk,
+				Text: fmt.Sprintf("%d partitions of %s were never heard of", e.missing, hop),
+			})
+		}
+		for i := range e.lanes {
+			if e.lanes[i].passedAt == notYet {
+				all = append(all, w.laneReason(&e.lanes[i], c.target, atRisk))
+			}
+		}
+	}
+	if lanes == 0 && len(all) == 0 {
+		all = append(all, store.Reason{Code: "hop-silent", Hop: hop, AtRisk: atRisk, Text: hop + " has reported no lane for this window"})
+	}
+	return all
+}
+
+func (w *window) laneReason(l *lane, target int64, atRisk uint64) store.Reason {
+	r := store.Reason{Code: "lane-behind", Hop: l.hop, Lane: l.name, AtRisk: atRisk}
+	what := "partition " + l.name + " of " + l.hop
+	if l.emitter != nil {
+		r.Emitter, r.Host = l.emitter.id.String(), l.emitter.host
+		r.Last = w.lastHeard(l.emitter)
+		what = "emitter " + r.Emitter + " of " + l.hop
+		if l.emitter.host != "" {
+			what += " on " + l.emitter.host
+		}
+		switch {
+		case l.emitter.gap > 0:
+			r.Code = "report-missing"
+			r.Text = fmt.Sprintf("%s: report %d never arrived, so its later watermarks do not count", what, l.emitter.gap)
+			return r
+		case w.dark(l.emitter):
+			r.Code = "emitter-dark"
+			r.Text = fmt.Sprintf("%s went dark: last heard of at %s", what, clock(r.Last.UnixMilli()))
+			return r
+		}
+	}
+	r.Text = what + " has " + reached(l.watermark) + ", and must pass " + clock(target)
+	return r
+}
+
+// dark says whether nothing was heard of the emitter for three heartbeats.
+func (w *window) dark(e *emitter) bool {
+	last := w.lastHeard(e)
+	return !last.IsZero() && w.now.UnixMilli()-last.UnixMilli() > 3*max(e.heartbeat, 1000)
+}
+
+func (w *window) lastHeard(e *emitter) time.Time {
+	last := e.lastReceived
+	for _, r := range e.reports {
+		if !r.Ended {
+			last = max(last, r.ReceivedAt)
+		}
+	}
+	if last == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(last).UTC()
+}
+
+func reached(watermark int64) string {
+	if watermark < 0 {
+		return "stated no watermark"
+	}
+	return "reached " + clock(watermark)
+}
+
+func clock(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// number writes n with thin spaces between thousands.
+func number(n uint64) string {
+	digits := fmt.Sprint(n)
+	var groups []string
+	for len(digits) > 3 {
+		groups = append([]string{digits[len(digits)-3:]}, groups...)
+		digits = digits[:len(digits)-3]
+	}
+	return strings.Join(append([]string{digits}, groups...), "\u2009")
+}

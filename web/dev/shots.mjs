@@ -1,0 +1,31 @@
+// Pictures of every screen at both sizes and themes, into e2e/shots.
+import { mkdir } from 'node:fs/promises';
+import { launch, open, serve } from '../e2e/browser.mjs';
+
+const out = new URL('../e2e/shots/', import.meta.url).pathname;
+await mkdir(out, { recursive: true });
+const only = process.argv[2] ?? '';
+const browser = await launch();
+const full = await serve();
+const empty = await serve({ empty: true });
+const screens = {
+  hours: [full, '/'], week: [full, '/hours?span=7d'], hour: [full, '/h/flights/2026-11-22T12'], window: [full, '/w/flights/2026-11-22T12:09:00Z?edge=relay..sink'],
+  unknown: [full, '/w/telemetry/2026-11-22T07:45:00Z?edge=agent..lake'], uid: [full, '/uid/019faa1d-98a0-8a5e-9def-012300000011'], empty: [empty, '/'], missing: [full, '/nowhere'],
+};
+for (const [name, [server, path]] of Object.entries(screens)) {
+  if (!name.startsWith(only)) continue;
+  for (const size of ['wide', 'narrow']) {
+    for (const theme of ['light', 'dark']) {
+      const { page, faults, close } = await open(browser, server, path, { size, theme });
+      await page.waitForLoadState('domcontentloaded');
+      await page.waitForSelector('h1.tone-complete, h1[class]', { timeout: 5000 });
+      await page.waitForFunction(() => !document.querySelector('h1')?.textContent.startsWith('Asking'), null, { timeout: 8000 }).catch(() => undefined);
+      await page.screenshot({ path: `${out}${name}-${size}-${theme}.png`, fullPage: true });
+      if (faults.length) console.log(name, size, theme, faults);
+      await close();
+    }
+  }
+}
+await browser.close();
+full.close();
+empty.close();

@@ -1,0 +1,66 @@
+// The one way the pages ask the API. It owns addresses and how a failure is told.
+import type { Page, Problem } from './types';
+
+export const base = '/api/v1';
+
+/** A call that failed: status 0 when no answer came at all. */
+export class ApiError extends Error {
+  constructor(readonly status: number, readonly title: string, readonly detail: string, readonly faults: string[] = []) {
+    super(detail === '' ? title : `${title}: ${detail}`);
+    this.name = 'ApiError';
+  }
+}
+
+type Query = Record<string, string | number | undefined>;
+
+/** The address of a call; segments are escaped, absent and empty parameters left out. */
+export function address(segments: string[], query: Query = {}): string {
+  const path = segments.map(encodeURIComponent).join('/');
+  const pairs = Object.entries(query).filter(([, v]) => v !== undefined && v !== '');
+  const text = pairs.map(([k, v]) => `${k}=${encodeURIComponent(String(v))}`).join('&');
+  return `${base}/${path}${text === '' ? '' : `?${text}`}`;
+}
+
+/** Reads one JSON answer; throws ApiError for a problem, a broken answer or none. An abort passes through. */
+export async function get<T>(url: string, signal?: AbortSignal): Promise<T> {
+  let answer: Response;
+  try {
+    answer = await fetch(url, { headers: { accept: 'application/json' }, signal });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, 'No answer', 'the server could not be reached');
+  }
+  if (!answer.ok) throw await failure(answer);
+  try {
+    return (await answer.json()) as T;
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(answer.status, 'Unreadable answer', 'the server did not send JSON');
+  }
+}
+
+async function failure(answer: Response): Promise<ApiError> {
+  const usual = answer.statusText === '' ? `Error ${answer.status}` : answer.statusText;
+  try {
+    const p = (await answer.json()) as Problem;
+    const faults = (p.errors ?? []).map((f) => `${f.path}: ${f.message}`);
+    return new ApiError(answer.status, p.title ?? usual, p.detail ?? '', faults);
+  } catch {
+    return new ApiError(answer.status, usual, 'the server gave no reason');
+  }
+}
+
+const pageBound = 200;
+
+/** Reads a list to its end, page by page. */
+export async function getAll<T>(segments: string[], query: Query, signal?: AbortSignal): Promise<T[]> {
+  const rows: T[] = [];
+  let cursor: string | undefined;
+  for (let i = 0; i < pageBound; i++) {
+    const page = await get<Page<T>>(address(segments, { limit: 1000, ...query, cursor }), signal);
+    rows.push(...(page.items ?? []));
+    if (page.next === undefined || page.next === '') return rows;
+    cursor = page.next;
+  }
+  throw new ApiError(0, 'List too long', `more than ${pageBound} pages`);
+}

@@ -1,0 +1,30 @@
+import { place } from './router/router';
+import { Hours } from './screens/hours/Hours';
+import { HourPage } from './screens/hour/HourPage';
+import { Missing } from './screens/missing/Missing';
+import { UidPage } from './screens/uid/UidPage';
+import { WindowPage } from './screens/window/WindowPage';
+import { Header } from './shell/Header';
+import { Notices } from './shell/Notices';
+
+export function App() {
+  return (
+    <>
+      <a class="skip" href="#main">Skip to the page</a>
+      <Header />
+      <Notices />
+      <main id="main" tabIndex={-1}><Screen /></main>
+    </>
+  );
+}
+
+function Screen() {
+  const { route, query } = place.value;
+  switch (route.page) {
+    case 'hours': return <Hours query={query} />;
+    case 'hour': return <HourPage key={`${route.stream} ${route.hour}`} stream={route.stream} hour={route.hour} query={query} />;
+    case 'window': return <WindowPage key={`${route.stream} ${route.start}`} stream={route.stream} start={route.start} query={query} />;
+    case 'uid': return <UidPage key={route.uid} uid={route.uid} />;
+    case 'missing': return <Missing path={route.path} />;
+  }
+}
