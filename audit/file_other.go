@@ -11,4 +11,6 @@ var errNoJournal = errors.New("journals need a Unix system")
 
 func lockFile(*os.File) error { return errNoJournal }
 
+func unlockFile(*os.File) error { return errNoJournal }
+
 func mapFile(*os.File, int) ([]byte, error) { return nil, errNoJournal }

@@ -294,7 +294,7 @@ func (j *Journal) release() error {
 	}
 	j.left = nil
 	if j.file != nil {
-		errs = append(errs, j.file.Close())
+		errs = append(errs, unlockFile(j.file), j.file.Close()) // the mapping would keep the lock
 	}
 	j.data = nil // stays mapped: a source may still write its last number
 	return errors.Join(errs...)

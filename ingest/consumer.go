@@ -22,6 +22,7 @@ type ConsumerConfig struct {
 	Group       string        // default Group
 	PollRecords int           // records stored between two commits; default 500
 	Attempts    int           // how often a record is tried that the store refuses, before it is put aside; default 3
+	BatchBytes  int           // bytes that a batch of the topic may unpack to; default 64 MiB
 	RetryFrom   time.Duration // first pause while the store is away; default 100 ms
 	RetryTo     time.Duration // longest pause; default 5 s
 	Opts        []kgo.Opt     // more options of the client, as for TLS
@@ -36,6 +37,7 @@ func (c ConsumerConfig) withDefaults() ConsumerConfig {
 	}
 	setDefault(&c.PollRecords, 500)
 	setDefault(&c.Attempts, 3)
+	setDefault(&c.BatchBytes, 64<<20)
 	setDefault(&c.RetryFrom, 100*time.Millisecond)
 	setDefault(&c.RetryTo, 5*time.Second)
 	return c
@@ -70,7 +72,7 @@ func (c *Consumer) options() []kgo.Opt {
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // the default begins near the end and would skip reports
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),      // a transactional hop's reports count with its output
 		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
-		kgo.MaxDecompressBatchBytes(64 << 20), kgo.FetchMaxBytes(32 << 20), kgo.FetchMaxPartitionBytes(8 << 20),
+		kgo.MaxDecompressBatchBytes(c.config.BatchBytes), kgo.FetchMaxBytes(32 << 20), kgo.FetchMaxPartitionBytes(8 << 20),
 	}, c.config.Opts...)
 }
 
@@ -170,7 +172,7 @@ func (c *Consumer) skipBombs(ctx context.Context, fetches kgo.Fetches) {
 		if !errors.As(err, &bomb) {
 			return
 		}
-		reason := fmt.Sprintf("the batch of offsets %d to %d unpacks to more than 64 MiB", bomb.Offset, bomb.NextOffset-1)
+		reason := fmt.Sprintf("the batch of offsets %d to %d unpacks to more than %d bytes", bomb.Offset, bomb.NextOffset-1, c.config.BatchBytes)
 		aside := quarantined(bomb.Topic, bomb.Partition, bomb.Offset, c.intake.Now(), reason, nil)
 		if c.putAside(ctx, []setAside{{aside, reasonDecompress}}) != nil {
 			return

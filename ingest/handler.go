@@ -64,9 +64,6 @@ func (in *Intake) take(w http.ResponseWriter, r *http.Request) (int, error) {
 
 // submit stores a batch. The room it takes stays held until it is stored, also when its sender has gone meanwhile.
 func (in *Intake) submit(ctx context.Context, batch wire.Batch, held *claim) error {
-	if len(batch.Reports) == 0 {
-		return nil
-	}
 	request := in.newRequest(batch, held, viaHTTP)
 	if err := in.offer(request); err != nil {
 		request.held.release()

@@ -111,7 +111,7 @@ func (c *Consumer) submit(ctx context.Context, waiting []*pending) (left []*pend
 func (c *Consumer) put(ctx context.Context, record *kgo.Record) func() error {
 	fails := func(err error) func() error { return func() error { return err } }
 	batch, err := c.read(record)
-	if err != nil || len(batch.Reports) == 0 {
+	if err != nil {
 		return fails(err)
 	}
 	held := c.intake.claim()

@@ -73,14 +73,38 @@ func (c *Consumer) Lag(ctx context.Context) (int64, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lagTimeout)
 	defer cancel()
-	all, err := kadm.NewClient(client).Lag(ctx, c.config.Group)
-	if err == nil {
-		err = all.Error()
-	}
+	lag, err := c.lag(ctx, kadm.NewClient(client))
 	if err != nil {
 		return 0, fmt.Errorf("ingest: ask Kafka for the lag of group %s: %w", c.config.Group, err)
 	}
-	lag := all[c.config.Group].Lag.Total()
 	c.intake.metrics.lag.Set(float64(lag))
 	return lag, nil
+}
+
+// lag takes a group that is not known yet, or has committed nothing, as one that has everything before it.
+func (c *Consumer) lag(ctx context.Context, admin *kadm.Client) (int64, error) {
+	starts, err := admin.ListStartOffsets(ctx, c.config.Topic)
+	if err = errors.Join(err, starts.Error()); err != nil {
+		return 0, err
+	}
+	ends, err := admin.ListCommittedOffsets(ctx, c.config.Topic)
+	if err = errors.Join(err, ends.Error()); err != nil {
+		return 0, err
+	}
+	done, err := admin.FetchOffsets(ctx, c.config.Group)
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+		return 0, err
+	}
+	sum := int64(0)
+	ends.Each(func(end kadm.ListedOffset) {
+		from := int64(0)
+		if start, ok := starts.Lookup(end.Topic, end.Partition); ok {
+			from = start.Offset
+		}
+		if at, ok := done.Lookup(end.Topic, end.Partition); ok {
+			from = max(from, at.At)
+		}
+		sum += max(0, end.Offset-from)
+	})
+	return sum, nil
 }

@@ -9,6 +9,7 @@ CREATE TABLE IF NOT EXISTS reports_in
     epoch        UInt32,
     source       UUID,
     emitter      UUID,
+    first        UInt8 COMMENT '1: the report names no hop before its own',
     digest       UInt64 COMMENT 'of the report, so that a repeat adds nothing to cards',
     card         UInt64 COMMENT 'cardinality of seen in this report',
     seen         String,

@@ -7,6 +7,7 @@ CREATE TABLE IF NOT EXISTS sources
     emitter UUID COMMENT 'the emitter that reported it; the greatest where several did',
     first   SimpleAggregateFunction(min, DateTime('UTC')) COMMENT 'first window',
     last    SimpleAggregateFunction(max, DateTime('UTC')) COMMENT 'last window',
+    alone   SimpleAggregateFunction(min, Int64) COMMENT 'Unix ms: first window that a report names which names no hop before its own; the greatest Int64 when none',
     INDEX by_source source TYPE bloom_filter GRANULARITY 1
 )
 ENGINE = AggregatingMergeTree

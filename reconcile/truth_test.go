@@ -37,6 +37,10 @@ type stage struct {
 	clock map[string]time.Time
 }
 
+func newPlay(name string, i int, h model.History) *play {
+	return &play{stream: fmt.Sprintf("%s-%04d", name, i), history: h, model: model.New(h.Settings)}
+}
+
 func openStore(t *testing.T) *store.Store {
 	t.Helper()
 	addr, database := testenv.ClickHouse(t)
@@ -56,8 +60,7 @@ func newStage(t *testing.T, s *store.Store, seed, n int) *stage {
 	st := &stage{t: t, store: s, clock: map[string]time.Time{}}
 	histories := model.Histories()
 	for i := range n {
-		p := &play{stream: fmt.Sprintf("s%d-%04d", seed, i), history: histories.Example(seed + i)}
-		p.model = model.New(p.history.Settings)
+		p := newPlay("s"+strconv.Itoa(seed), i, histories.Example(seed+i))
 		if len(p.history.Steps) == 0 {
 			continue
 		}

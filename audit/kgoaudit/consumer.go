@@ -27,9 +27,8 @@ type Consumer struct {
 	hop    *audit.Hop
 	topics []string
 
-	mu     sync.Mutex
-	lanes  map[partition]*lane
-	marked time.Time
+	mu    sync.Mutex
+	lanes map[partition]*lane
 }
 
 type partition struct {
@@ -68,14 +67,10 @@ func (c *Consumer) Mark(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list the end offsets of %v: %w", c.topics, err)
 	}
-	starts, err := c.admin.ListStartOffsets(ctx, c.topics...)
-	if err == nil {
-		err = starts.Error()
-	}
+	done, err := c.done(ctx)
 	if err != nil {
-		return fmt.Errorf("list the start offsets of %v: %w", c.topics, err)
+		return err
 	}
-	owned := c.client.CommittedOffsets()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	count := uint32(0)
@@ -84,15 +79,43 @@ func (c *Consumer) Mark(ctx context.Context) error {
 		p := partition{o.Topic, o.Partition}
 		l := c.lane(p)
 		l.add(mark{now, o.Offset})
-		if committed, ok := owned[o.Topic][o.Partition]; ok {
-			start, _ := starts.Lookup(o.Topic, o.Partition)
-			l.done = max(l.done, committed.Offset, start.Offset)
-		}
+		l.done = max(l.done, done[p])
 		c.state(p, l)
 	})
 	c.hop.SetLaneCount(count)
-	c.marked = now
 	return nil
+}
+
+// done returns how far each partition is done with, whoever consumed it: what the
+// group committed is processed, durable and reported, because Commit commits last;
+// and below its start a partition holds nothing any more. So a quiet partition's lane
+// moves, also when its consumer has changed.
+func (c *Consumer) done(ctx context.Context) (map[partition]int64, error) {
+	starts, err := c.admin.ListStartOffsets(ctx, c.topics...)
+	if err == nil {
+		err = starts.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the start offsets of %v: %w", c.topics, err)
+	}
+	done := make(map[partition]int64)
+	starts.Each(func(o kadm.ListedOffset) { done[partition{o.Topic, o.Partition}] = o.Offset })
+	group, _ := c.client.OptValue(kgo.ConsumerGroup).(string)
+	if group == "" {
+		return done, nil
+	}
+	committed, err := c.admin.FetchOffsetsForTopics(ctx, group, c.topics...)
+	if err == nil {
+		err = committed.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fetch the offsets of group %s: %w", group, err)
+	}
+	committed.Each(func(o kadm.OffsetResponse) {
+		p := partition{o.Topic, o.Partition}
+		done[p] = max(done[p], o.At)
+	})
+	return done, nil
 }
 
 // Done says that every record of the partition below next is processed, durable and

@@ -72,6 +72,29 @@ func BenchmarkDecodeProto(b *testing.B) {
 	perEvent(b, len(body), events)
 }
 
+// BenchmarkSmallSources has 10 000 sources of 20 events each, as phones have.
+func BenchmarkSmallSources(b *testing.B) {
+	sources := manySources(10_000)
+	for i := range sources {
+		sources[i].Rolls[Seen].AddRange(uint64(i), uint64(i)+20)
+		sources[i].Observations, sources[i].Bytes = 20, 2000
+	}
+	batch, _ := benchReport(8)
+	batch.Reports[0].Windows[0].Sources = sources
+	size := 0
+	for b.Loop() {
+		body, err := EncodeProto(batch)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := DecodeProto(body, DefaultLimits()); err != nil {
+			b.Fatal(err)
+		}
+		size = len(body)
+	}
+	perEvent(b, size, 20*len(sources))
+}
+
 func BenchmarkDecodeJSON(b *testing.B) {
 	batch, events := benchReport(8)
 	body, err := EncodeJSON(batch)

@@ -135,5 +135,5 @@ func (d *digester) roll(roll *roaring.Bitmap) {
 	}
 	best := optimised(roll)
 	d.numbers(best.GetSerializedSizeInBytes())
-	best.WriteTo(d.h) // a hash never fails
+	_, _ = best.WriteTo(d.h) // a hash never fails
 }

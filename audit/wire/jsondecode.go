@@ -15,7 +15,7 @@ func DecodeJSON(body []byte, l Limits) (Batch, error) {
 	if f := bodyFault(body, l); f != nil {
 		return Batch{}, f
 	}
-	d := &jsonDecoder{scanner: scanner{b: body, entries: l.Entries}, l: l, memory: l.Memory}
+	d := &jsonDecoder{scanner: scanner{b: body, most: l.Entries}, l: l, memory: l.Memory}
 	d.begin()
 	var b Batch
 	d.object([]string{"reports"}, func(key string) bool {
@@ -214,7 +214,7 @@ func (d *jsonDecoder) counter(key string, all counters) bool {
 // afford takes bytes from what rolls may take in memory.
 func (d *jsonDecoder) afford(bytes int) bool {
 	if d.memory -= bytes; d.memory < 0 {
-		d.fail("the rolls of this request take more than %d bytes of memory; limit %d", d.l.Memory, d.l.Memory)
+		d.fail("the rolls of this request take too much memory when unpacked; limit %d bytes", d.l.Memory)
 	}
 	return !d.dead
 }

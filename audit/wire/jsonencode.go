@@ -222,14 +222,10 @@ func toJSONRoll(roll *roaring.Bitmap) (*jsonRoll, error) {
 	return out, nil
 }
 
-// textSize returns the length of ranges as JSON.
-func textSize(flat []uint32) int {
-	size := 0
+// textSize returns the length of n in a JSON range, with its share of ",[],".
+func textSize(n uint32) int {
 	var digits [10]byte
-	for _, v := range flat {
-		size += len(strconv.AppendUint(digits[:0], uint64(v), 10)) + 2
-	}
-	return size
+	return len(strconv.AppendUint(digits[:0], uint64(n), 10)) + 2
 }
 
 // checkText finds text that is not UTF-8, which encoding/json would change without a word.

@@ -23,9 +23,12 @@ func DecodeProto(body []byte, l Limits) (Batch, error) {
 		return Batch{}, f
 	}
 	var message rollcallv1.ReportBatch
-	entries := l.Entries
-	if err := countMessages(body, message.ProtoReflect().Descriptor(), &entries); err != nil {
+	left := l.Entries
+	if err := countMessages(body, message.ProtoReflect().Descriptor(), &left); err != nil {
 		return Batch{}, Faults{{"", err.Error()}}
+	}
+	if left < 0 {
+		return Batch{}, Faults{{"", fmt.Sprintf("too many messages in one request; limit %d", l.Entries)}}
 	}
 	if err := proto.Unmarshal(body, &message); err != nil {
 		return Batch{}, Faults{{"", "not a rollcall.v1.ReportBatch: " + err.Error()}}
@@ -42,9 +45,9 @@ func DecodeProto(body []byte, l Limits) (Batch, error) {
 }
 
 // countMessages takes one from left for every message within b, without making
-// any, so that a few bytes cannot become many objects.
+// any, so that a few bytes cannot become many objects. It ends once left is below 0.
 func countMessages(b []byte, of protoreflect.MessageDescriptor, left *int) error {
-	for len(b) > 0 {
+	for len(b) > 0 && *left >= 0 {
 		number, kind, n := protowire.ConsumeTag(b)
 		if n < 0 {
 			return fmt.Errorf("not a rollcall.v1.ReportBatch: %w", protowire.ParseError(n))
@@ -57,7 +60,7 @@ func countMessages(b []byte, of protoreflect.MessageDescriptor, left *int) error
 		field := of.Fields().ByNumber(number)
 		if field != nil && field.Message() != nil && kind == protowire.BytesType {
 			if *left--; *left < 0 {
-				return fmt.Errorf("too many messages in one request; see the limit on entries")
+				return nil
 			}
 			inner, _ := protowire.ConsumeBytes(b)
 			if err := countMessages(inner, field.Message(), left); err != nil {
@@ -276,7 +279,7 @@ func (d *protoDecoder) ranges(flat []uint32) *roaring.Bitmap {
 func (d *protoDecoder) afford(bytes int) bool {
 	before := d.memory
 	if d.memory -= bytes; d.memory < 0 && before >= 0 {
-		d.fault("the rolls of this request take more than %d bytes of memory; limit %d", d.l.Memory, d.l.Memory)
+		d.fault("the rolls of this request take too much memory when unpacked; limit %d bytes", d.l.Memory)
 	}
 	return d.memory >= 0
 }

@@ -139,11 +139,5 @@ func toProtoRoll(roll *roaring.Bitmap) (*rollcallv1.Roll, error) {
 	return &rollcallv1.Roll{Ranges: flat, Roaring: b}, err
 }
 
-// varintSize returns the length of ranges as packed varints.
-func varintSize(flat []uint32) int {
-	size := 0
-	for _, v := range flat {
-		size += (bits.Len32(v|1) + 6) / 7
-	}
-	return size
-}
+// varintSize returns the length of n as a varint.
+func varintSize(n uint32) int { return (bits.Len32(n|1) + 6) / 7 }

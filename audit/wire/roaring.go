@@ -114,12 +114,12 @@ func checkRoaring(b []byte) (int, error) {
 		key := int(binary.LittleEndian.Uint16(heads[4*i:]))
 		card := int(binary.LittleEndian.Uint16(heads[4*i+2:])) + 1
 		if key <= previous {
-			return 0, fmt.Errorf("Roaring container %d: key %d after key %d; keys ascend", i, key, previous)
+			return 0, fmt.Errorf("container %d: key %d after key %d; keys ascend", i, key, previous)
 		}
 		previous = key
 		isRun := flags != nil && flags[i/8]&(1<<(i%8)) != 0
 		if err := checkContainer(r, card, isRun); err != nil {
-			return 0, fmt.Errorf("Roaring container %d: %w", i, err)
+			return 0, fmt.Errorf("container %d: %w", i, err)
 		}
 	}
 	if r.err != nil {

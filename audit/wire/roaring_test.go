@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
+	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 )
 
@@ -152,22 +153,36 @@ func TestRangesUnpackToTheSetTheyName(t *testing.T) {
 	})
 }
 
+// Between 2048 and 4096 single numbers an array is the smallest container.
+func TestManySingleNumbersUnpackToAnArray(t *testing.T) {
+	var flat []uint32
+	want := roaring.New()
+	for n := uint32(1 << 16); n < 1<<16+3*2100; n += 3 {
+		flat = append(flat, n, n)
+		want.Add(n)
+	}
+	got, err := unpackRanges(flat)
+	if err != nil || !got.Equals(want) || got.Validate() != nil {
+		t.Errorf("%d numbers, want %d: %v", got.GetCardinality(), want.GetCardinality(), err)
+	}
+}
+
 func TestEncoderTakesTheSmallerForm(t *testing.T) {
 	bytesOf := func(roll *roaring.Bitmap) (ranges bool, size int) {
 		m, err := toProtoRoll(roll)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(m.Roaring) == 0, len(m.Roaring) + varintSize(m.Ranges)
+		return len(m.Roaring) == 0, proto.Size(m)
 	}
-	if ranges, size := bytesOf(rollOf(0, 150_000)); !ranges || size > 4 {
+	if ranges, size := bytesOf(rollOf(0, 150_000)); !ranges || size > 6 {
 		t.Errorf("one range: %d bytes, ranges %v", size, ranges)
 	}
 	split := roaring.New()
 	for n := uint32(0); n < 1<<16; n += 8 {
 		split.Add(n + n*n%7)
 	}
-	if ranges, size := bytesOf(split); ranges || size > 8192+16 {
+	if ranges, size := bytesOf(split); ranges || size > 8192+20 {
 		t.Errorf("an eighth of a container: %d bytes, ranges %v", size, ranges)
 	}
 	if ranges, size := bytesOf(rollOf()); !ranges || size != 0 {

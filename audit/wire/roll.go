@@ -8,14 +8,15 @@ const containerBytes = 80
 const defaultHeartbeat = 5
 
 // packRanges returns roll as first, last, first, last …, or false as soon as
-// there are more than most ranges.
-func packRanges(roll *roaring.Bitmap, most int) ([]uint32, bool) {
+// these take more than most bytes by what size says of each number.
+func packRanges(roll *roaring.Bitmap, size func(n uint32) int, most int) ([]uint32, bool) {
 	var flat []uint32
 	for first, end := range roll.Ranges() {
-		if len(flat) >= 2*most {
+		last := uint32(end - 1)
+		if most -= size(first) + size(last); most < 0 {
 			return nil, false
 		}
-		flat = append(flat, first, uint32(end-1))
+		flat = append(flat, first, last)
 	}
 	return flat, true
 }
@@ -29,14 +30,14 @@ func optimised(roll *roaring.Bitmap) *roaring.Bitmap {
 }
 
 // smallest returns the smaller of the two forms of a roll: its ranges as first,
-// last …, where size says what these take on the wire, or its Roaring bytes.
-func smallest(roll *roaring.Bitmap, size func(flat []uint32) int, expand func(roaringBytes int) int) ([]uint32, []byte, error) {
+// last …, where size says what a number takes on the wire, or its Roaring bytes,
+// where expand says what these become.
+func smallest(roll *roaring.Bitmap, size func(n uint32) int, expand func(bytes int) int) ([]uint32, []byte, error) {
 	if roll == nil {
 		return nil, nil, nil
 	}
 	best := optimised(roll)
-	other := expand(int(best.GetSerializedSizeInBytes()))
-	if flat, ok := packRanges(best, other/2); ok && size(flat) <= other {
+	if flat, ok := packRanges(best, size, expand(int(best.GetSerializedSizeInBytes()))); ok {
 		return flat, nil, nil
 	}
 	b, err := best.ToBytes()

@@ -15,7 +15,8 @@ type scanner struct {
 	at      path
 	faults  Faults
 	depth   int
-	entries int // objects that may still begin
+	entries int // objects begun
+	most    int // objects there may be
 	dead    bool
 }
 
@@ -128,18 +129,18 @@ func (s *scanner) shape() string {
 
 // skip reads over one value of any shape, as strictly as any other.
 func (s *scanner) skip() {
-	switch c := s.peek(); {
-	case c == '{':
+	switch s.peek() {
+	case '{':
 		s.entriesOf(func(string) { s.skip() })
-	case c == '[':
+	case '[':
 		s.array(func(int) { s.skip() })
-	case c == '"':
+	case '"':
 		s.text()
-	case c == 't':
+	case 't':
 		s.word("true")
-	case c == 'f':
+	case 'f':
 		s.word("false")
-	case c == 'n':
+	case 'n':
 		s.word("null")
 	default:
 		s.number()
@@ -170,8 +171,8 @@ func (s *scanner) enter(open byte, want string) bool {
 		s.fail("nested deeper than %d levels", maxDepth)
 	}
 	if open == '{' {
-		if s.entries--; s.entries < 0 {
-			s.fail("too many objects in one request; see the limit on entries")
+		if s.entries++; s.entries > s.most {
+			s.fail("too many objects in one request; limit %d", s.most)
 		}
 	}
 	return !s.dead

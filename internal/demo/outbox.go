@@ -65,29 +65,33 @@ func (b *outbox) readOffsets(ctx context.Context, admin *kadm.Client) error {
 // none in what was read.
 func (b *outbox) readCheckpoint(ctx context.Context, client *kgo.Client) error {
 	admin := kadm.NewClient(client)
-	starts, err := admin.ListStartOffsets(ctx, topicState)
+	start, err := only(admin.ListStartOffsets(ctx, topicState))
 	if err != nil {
 		return err
 	}
-	ends, err := admin.ListCommittedOffsets(ctx, topicState)
+	end, err := only(admin.ListCommittedOffsets(ctx, topicState))
 	if err != nil {
 		return err
-	}
-	start, _ := starts.Lookup(topicState, 0)
-	end, _ := ends.Lookup(topicState, 0)
-	if start.Err != nil || end.Err != nil {
-		return fmt.Errorf("how far it goes: %v, %v", start.Err, end.Err)
 	}
 	for back := int64(16); b.checkpoint == nil; back *= 4 {
-		from := max(start.Offset, end.Offset-back)
-		if b.checkpoint, err = lastRecord(ctx, client, from, end.Offset); err != nil {
+		from := max(start, end-back)
+		if b.checkpoint, err = lastRecord(ctx, client, from, end); err != nil {
 			return err
 		}
-		if from == start.Offset {
+		if from == start {
 			return nil
 		}
 	}
 	return nil
+}
+
+// only returns the offset of the one partition that topicState has.
+func only(listed kadm.ListedOffsets, err error) (int64, error) {
+	if err == nil {
+		err = listed.Error()
+	}
+	at, _ := listed.Lookup(topicState, 0)
+	return at.Offset, err
 }
 
 // lastRecord returns the last committed record of topicState in [from, to); nil when there is none.

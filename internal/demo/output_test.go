@@ -144,6 +144,29 @@ func TestCheckpointAndPositionAreOfTheSameStep(t *testing.T) {
 	}
 }
 
+func TestWhatWasWrittenAfterTheLastCommitIsCutOff(t *testing.T) {
+	dir := t.TempDir()
+	o, err := openOutput(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Unix(0, 0)
+	for offset, line := range []string{"stays", "goes"} {
+		if err := o.write(0, int64(offset), []byte(line), now); err != nil {
+			t.Fatal(err)
+		}
+		if offset == 0 {
+			if err := o.commit(nil, now); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = o.close()
+	if diff := cmp.Diff([]string{"stays"}, lines(t, dir)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestStrayFilesDoNotCountAndForeignOnesAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	stray := filepath.Join(dir, fileName(0, 12)+unfinished)

@@ -38,7 +38,7 @@ func beChild(role, lives string) int {
 	if role == "broken" {
 		return 1
 	}
-	fmt.Println(readyWord)
+	_, _ = fmt.Fprintln(os.Stdout, readyWord)
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	if role == "deaf" {
 		select {}

@@ -93,7 +93,7 @@ func (d *demo) start(ctx context.Context) error {
 	if err := d.directory(); err != nil {
 		return err
 	}
-	server, err := d.StartServer(context.WithoutCancel(ctx), filepath.Join(d.Dir, "server"), freeListen(d.Listen), d.logger)
+	server, err := d.StartServer(context.WithoutCancel(ctx), filepath.Join(d.Dir, "server"), freeListen(ctx, d.Listen), d.logger)
 	if err != nil {
 		return fmt.Errorf("start the server: %w", err)
 	}
@@ -141,11 +141,12 @@ func (d *demo) directory() (err error) {
 func (d *demo) logPath(name string) string { return filepath.Join(d.Dir, name+".log") }
 
 // freeListen returns the address asked for; or the usual one, or any free port where that is taken.
-func freeListen(given string) string {
+func freeListen(ctx context.Context, given string) string {
 	if given != "" {
 		return given
 	}
-	probe, err := net.Listen("tcp", defaultListen)
+	var config net.ListenConfig
+	probe, err := config.Listen(ctx, "tcp", defaultListen)
 	if err != nil {
 		return "127.0.0.1:0"
 	}

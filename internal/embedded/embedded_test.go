@@ -44,7 +44,7 @@ func beParent(dir string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	fmt.Println(clickHouse.PID(), kafka.PID())
+	fmt.Fprintln(os.Stdout, clickHouse.PID(), kafka.PID())
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return 0
 }
@@ -105,7 +105,7 @@ func needLibrary(t *testing.T) {
 	if _, err := embedded.FindLibrary(); err == nil {
 		return
 	}
-	built, err := filepath.Abs(filepath.Join("..", "..", "bin", "lib", embedded.LibraryName()))
+	built, err := filepath.Abs(filepath.Join("..", "..", "bin", "lib", embedded.LibraryName))
 	fatal(t, err)
 	if _, err := os.Stat(built); err == nil {
 		t.Setenv(embedded.LibraryVariable, built)

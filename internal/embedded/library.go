@@ -5,18 +5,20 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 )
 
 // LibraryVariable names the environment variable that holds the path of the ClickHouse library.
 const LibraryVariable = "ROLLCALL_LIBCHDB"
+
+// LibraryName is the file name of the ClickHouse library, on every platform.
+const LibraryName = "libchdb.so"
 
 // ErrNoLibrary is returned when the ClickHouse library is nowhere to be found.
 var ErrNoLibrary = errors.New("the ClickHouse library is missing: run `make build`, which puts it beside the executable, " +
 	"or set " + LibraryVariable + " to its path, or give a server's address instead")
 
 // FindLibrary returns the path of the ClickHouse library: what ROLLCALL_LIBCHDB names, else lib/libchdb.so beside
-// the executable (libchdb.dylib on macOS). The error wraps ErrNoLibrary and says where was looked.
+// the executable. The error wraps ErrNoLibrary and says where was looked.
 func FindLibrary() (string, error) {
 	if path := os.Getenv(LibraryVariable); path != "" {
 		return existing(path, LibraryVariable)
@@ -28,15 +30,7 @@ func FindLibrary() (string, error) {
 	if real, err := filepath.EvalSymlinks(executable); err == nil {
 		executable = real
 	}
-	return existing(filepath.Join(filepath.Dir(executable), "lib", LibraryName()), "the place beside the executable")
-}
-
-// LibraryName returns the file name of the ClickHouse library on this platform.
-func LibraryName() string {
-	if runtime.GOOS == "darwin" {
-		return "libchdb.dylib"
-	}
-	return "libchdb.so"
+	return existing(filepath.Join(filepath.Dir(executable), "lib", LibraryName), "the place beside the executable")
 }
 
 func existing(path, place string) (string, error) {

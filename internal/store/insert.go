@@ -86,7 +86,7 @@ func (b *insertion) marks() [][]any {
 }
 
 func (b *insertion) roll(r *Received, start time.Time, emitter wire.UID, digest uint64, src *wire.Source) error {
-	row := []any{r.Stream, start, r.Hop, r.Epoch, id(src.ID), id(emitter), digest, src.Rolls[wire.Seen].GetCardinality()}
+	row := []any{r.Stream, start, r.Hop, r.Epoch, id(src.ID), id(emitter), flag(len(r.After) == 0), digest, src.Rolls[wire.Seen].GetCardinality()}
 	for _, roll := range src.Rolls {
 		state, err := encodeBitmap(roll)
 		if err != nil {

@@ -61,7 +61,7 @@ func (s *Store) Reports(ctx context.Context, streams []string, since time.Time) 
 
 const selectUncovered = `
 SELECT s.stream, s.source, min(s.first) AS since
-FROM (SELECT stream, source, hop, min(first) AS first FROM sources WHERE stream IN (SELECT stream FROM wanted) GROUP BY stream, source, hop) AS s
+FROM (SELECT stream, source, hop, min(first) AS first, min(alone) AS alone FROM sources WHERE stream IN (SELECT stream FROM wanted) GROUP BY stream, source, hop) AS s
 INNER JOIN (
     SELECT e.stream AS stream, e.hop AS hop, min(e.after_since) AS after_since
     FROM emitters AS e WHERE stream IN (SELECT stream FROM wanted) GROUP BY stream, hop
@@ -69,9 +69,9 @@ INNER JOIN (
 LEFT JOIN not_first AS n ON n.stream = s.stream AND n.hop = s.hop
 INNER JOIN wanted AS w ON w.stream = s.stream
 GROUP BY s.stream, s.source
-HAVING countIf(n.hop = '' AND toUnixTimestamp(s.first) * 1000 + w.reach <= h.after_since) = 0`
+HAVING countIf(n.hop = '' AND s.alone < {never:Int64} AND s.alone + w.reach <= h.after_since) = 0`
 
-// Uncovered is a source that later hops saw and that no hop reported in a window in which it was a first hop.
+// Uncovered is a source that some hop saw and that no report covers; see docs/adr/003-closing-protocol.md, section 2.
 type Uncovered struct {
 	Source wire.UID
 	Since  time.Time // first window it was seen in
@@ -102,7 +102,7 @@ func (s *Store) UncoveredSources(ctx context.Context, queries []UncoveredQuery) 
 		return nil, err
 	}
 	found := map[string][]Uncovered{}
-	err = s.query(ctx, "read uncovered sources", selectUncovered, args, func(r driver.Rows) error {
+	err = s.query(ctx, "read uncovered sources", selectUncovered, args.value("never", int64(never)), func(r driver.Rows) error {
 		var stream string
 		var source uuid.UUID
 		var u Uncovered

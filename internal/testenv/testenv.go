@@ -129,10 +129,10 @@ func findLibrary() (string, error) {
 func libraryPlaces() []string {
 	var places []string
 	if root, err := moduleRoot(); err == nil {
-		places = append(places, filepath.Join(root, "bin", "lib", embedded.LibraryName()))
+		places = append(places, filepath.Join(root, "bin", "lib", embedded.LibraryName))
 	}
 	if cache, err := os.UserCacheDir(); err == nil {
-		places = append(places, filepath.Join(cache, "rollcall", "libchdb-*", embedded.LibraryName()))
+		places = append(places, filepath.Join(cache, "rollcall", "libchdb-*", embedded.LibraryName))
 	}
 	return places
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/rollcallhq/rollcall/audit/wire"
 )
 
 // TestGeneratorReachesEveryStateKindAndFault keeps the properties of this package from holding because nothing happens.
@@ -88,6 +90,20 @@ func TestJoin(t *testing.T) {
 		straight, permuted := h.Replay().Verdicts(p.End()), p.Replay().Verdicts(p.End())
 		if diff := difference(straight, permuted); diff != "" {
 			t.Fatalf("the order of receipt changed a verdict (-straight +permuted):\n%s", diff)
+		}
+	})
+}
+
+// TestEveryGeneratedReportIsOneTheServerTakes: a history that ingest would refuse would test nothing there.
+func TestEveryGeneratedReportIsOneTheServerTakes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		for _, step := range GenerateHistory(t).Steps {
+			if step.Report == nil {
+				continue
+			}
+			if err := wire.Validate(wire.Batch{Reports: []wire.Report{*step.Report}}, wire.DefaultLimits(), step.Now); err != nil {
+				t.Fatalf("report %d of %s: %v", step.Report.Number, step.Report.Hop, err)
+			}
 		}
 	})
 }

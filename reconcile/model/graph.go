@@ -87,8 +87,17 @@ func (w *window) allOrdered(hops []string) bool {
 	return true
 }
 
-// wasFirst tells whether the hop was first in the window, for the rule of uncovered sources: no required edge
-// leads to it and no report of it with an `after` was sent before the end of grace.
+// covers tells whether what the emitter says of the window covers its sources: a report of it without an `after` mentions
+// the window, no required edge leads to the hop, and no report of the hop with an `after` was sent before the end of grace.
+func (w *window) covers(e emitterKey) bool {
+	for _, r := range w.m.records {
+		if r.emitterKey == e && len(r.after) == 0 && w.mentionedBy(r) {
+			return w.wasFirst(e.hop)
+		}
+	}
+	return false
+}
+
 func (w *window) wasFirst(hop string) bool {
 	for _, edge := range w.m.required {
 		if edge[1] == hop {

@@ -88,7 +88,7 @@ func (m *Model) sight() *sightings {
 		s := time.Unix(start, 0).UTC()
 		w := &window{m: m, s: s, e: s.Add(m.length())}
 		for e, events := range emitters {
-			first := w.wasFirst(e.hop)
+			first := w.covers(e)
 			for source := range m.sourcesOf(events) {
 				if first {
 					seen.covered[source] = true

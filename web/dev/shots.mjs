@@ -18,8 +18,7 @@ for (const [name, [server, path]] of Object.entries(screens)) {
     for (const theme of ['light', 'dark']) {
       const { page, faults, close } = await open(browser, server, path, { size, theme });
       await page.waitForLoadState('domcontentloaded');
-      await page.waitForSelector('h1.tone-complete, h1[class]', { timeout: 5000 });
-      await page.waitForFunction(() => !document.querySelector('h1')?.textContent.startsWith('Asking'), null, { timeout: 8000 }).catch(() => undefined);
+      await page.waitForFunction(() => document.querySelector('h1') && !document.querySelector('h1')?.textContent.startsWith('Asking'), null, { timeout: 8000 }).catch(() => undefined);
       await page.screenshot({ path: `${out}${name}-${size}-${theme}.png`, fullPage: true });
       if (faults.length) console.log(name, size, theme, faults);
       await close();

@@ -13,6 +13,7 @@ export function Legend() {
       ))}
       <li title="events that were taken over more than once"><span class="swatch"><i class="mark-double" /></span>Duplicated</li>
       <li title="corrupt, invalid, filtered, rejected and the like"><span class="swatch"><i class="mark-corner" /></span>Other marks</li>
+      <li title="a certificate stands for the hour"><span class="swatch"><i class="mark-lock" /></span>Certified</li>
       <li title="every window before it is complete"><span class="swatch"><i class="waterline" /></span>Complete up to here</li>
     </ul>
   );

@@ -7,7 +7,7 @@ export function Figures({ of: c }: { of: Counts }) {
   return (
     <dl class="figures">
       <Figure name="Produced" value={count(c.produced)} />
-      <Figure name="Delivered" value={`${count(c.delivered)} / ${count(c.expected)}`} note={percent(c.delivered, c.expected)} />
+      <Figure name="Delivered, over its edges" value={`${count(c.delivered)} / ${count(c.expected)}`} note={percent(c.delivered, c.expected)} />
       <Figure name="Lost" value={count(c.lost)} tone={c.lost > 0 ? 'lost' : ''} />
       {c.pending > 0 && <Figure name="Pending" value={count(c.pending)} tone="pending" />}
       {marks(c).map((m) => <Figure key={m.label} name={m.label[0]!.toUpperCase() + m.label.slice(1)} value={count(m.n)} tone={m.duplicated ? 'duplicated' : ''} />)}

@@ -5,7 +5,7 @@ export interface ColumnHead { text: string; number?: boolean }
 /** A table that scrolls sideways inside itself; numbers stand on the right. */
 export function Table({ label, heads, children }: { label: string; heads: (ColumnHead | string)[]; children: ComponentChildren }) {
   return (
-    <div class="scroll" role="region" aria-label={label} tabIndex={0}>
+    <div class="scroll" role="group" aria-label={label} tabIndex={0}>
       <table>
         <thead>
           <tr>

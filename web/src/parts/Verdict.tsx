@@ -13,7 +13,7 @@ export function Verdict({ sentence, title, children }: { sentence: Sentence | un
     <header class="verdict">
       {children}
       <h1 class={paint === undefined ? '' : `tone-${paint.tone}`}>
-        {paint !== undefined && <Glyph shape={paint.shape} />}
+        {paint !== undefined && paint.shape !== 'blank' && <Glyph shape={paint.shape} />}
         <span>{sentence?.text ?? `Asking about ${title} …`}</span>
       </h1>
     </header>

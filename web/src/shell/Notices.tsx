@@ -12,10 +12,10 @@ export function Notices() {
   const { data: s } = useAnswer('status', (signal) => get<Status>(address(['status']), signal), minute);
   if (s === undefined) return null;
   return (
-    <>
+    <aside aria-label="About this service">
       {s.demo && <p class="notice demo"><b>Demo data.</b> What you see was made by <code>rollcall demo</code>; some of it was lost on purpose.</p>}
       {warnings(s).map((text) => <p key={text} class="notice warn" role="status">{text}</p>)}
-    </>
+    </aside>
   );
 }
 

@@ -9,8 +9,8 @@ import { count, millis } from '../../text/numbers';
 import { span } from '../../text/time';
 
 const heads = [
-  'Window, UTC', 'Edge', 'State', { text: 'Delivered', number: true }, { text: 'Lost', number: true },
-  { text: 'Pending', number: true }, 'Besides', { text: 'p99', number: true }, 'Why',
+  'Window, UTC', 'Edge', 'State', { text: 'Lost', number: true }, { text: 'Pending', number: true },
+  { text: 'Delivered', number: true }, 'Besides', { text: 'p99', number: true }, 'Why',
 ];
 
 const speaks = (w: Window) => paint(w.state).tone !== 'complete' || marks(w).length > 0;
@@ -39,9 +39,9 @@ function Row({ stream, w }: { stream: string; w: Window }) {
       <td><a href={windowPath(stream, w.start, { edge: w.edge })}>{span(start, start + w.seconds * 1000)}</a></td>
       <td>{arrow(w.edge)}</td>
       <td><Chip state={w.state} /></td>
-      <td class="n">{count(w.delivered)} / {count(w.expected)}</td>
       <td class={w.lost > 0 ? 'n lost' : 'n'}>{count(w.lost)}</td>
       <td class={w.pending > 0 ? 'n pending' : 'n'}>{count(w.pending)}</td>
+      <td class="n">{count(w.delivered)} / {count(w.expected)}</td>
       <td>{marks(w).map((m) => <span key={m.label} class={m.duplicated ? 'mark duplicated' : 'mark'}>{count(m.n)} {m.label}</span>)}</td>
       <td class="n">{millis(w.latency?.p99)}</td>
       <td class="why">{w.reasons?.[0]?.text ?? ''}</td>

@@ -1,9 +1,9 @@
 /** Before the first report: why the page is empty, and what to do. */
 export function Empty() {
   return (
-    <section class="empty">
+    <section class="first-steps">
       <p>
-        Rollcall shows a stream as soon as a hop has sent a report about it. Send one now; it says that the hop <code>app</code>
+        Rollcall shows a stream as soon as a hop has sent a report about it. Send one now; it says that the hop <code>app</code>{' '}
         took over two events in the last minute:
       </p>
       <pre tabIndex={0}>{example(location.origin, new Date())}</pre>

@@ -45,7 +45,7 @@ function Tools({ range }: { range: Range }) {
         {range.current ? <span class="button off" aria-disabled="true">Later →</span> : <a class="button" href={hoursPath(later)}>Later →</a>}
         {!range.current && <a class="button" href={hoursPath({ span: range.span === '7d' ? '7d' : undefined })}>Now</a>}
       </div>
-      {range.span === 'day' ? <b>{day(range.from)}</b> : (
+      {range.span === 'day' ? <b>{day(range.from)} UTC</b> : (
         <nav class="choice" aria-label="Length of time shown">
           <a href={hoursPath({ to: query('to') })} aria-current={range.span === '24h' ? 'true' : undefined}>24 hours</a>
           <a href={hoursPath({ span: '7d', to: query('to') })} aria-current={range.span === '7d' ? 'true' : undefined}>7 days</a>

@@ -7,7 +7,7 @@ import { count, millis, percent } from '../../text/numbers';
 import { clock, day } from '../../text/time';
 
 const heads = [
-  'Stream', 'Edge', 'Window', 'State', { text: 'Delivered', number: true }, { text: 'Share', number: true },
+  'Stream', 'Edge', 'State', 'Window, UTC', { text: 'Delivered', number: true }, { text: 'Share', number: true },
   { text: 'p99', number: true }, { text: 'Emitters', number: true },
 ];
 
@@ -23,8 +23,8 @@ export function Latest({ streams }: { streams: Stream[] }) {
           <tr key={`${s.stream} ${w.edge}`} class={first ? 'group' : ''}>
             <th scope="row">{first ? s.stream : <span class="hidden">{s.stream}</span>}</th>
             <td><a href={windowPath(s.stream, w.start, { edge: w.edge })}>{arrow(w.edge)}</a></td>
-            <td>{day(Date.parse(w.start))} {clock(Date.parse(w.start))}</td>
             <td><Chip state={w.state} lost={w.lost} pending={w.pending} /></td>
+            <td>{day(Date.parse(w.start))} {clock(Date.parse(w.start))}</td>
             <td class="n">{count(w.delivered)} / {count(w.expected)}</td>
             <td class="n">{percent(w.delivered, w.expected)}</td>
             <td class="n">{millis(w.latency?.p99)}</td>

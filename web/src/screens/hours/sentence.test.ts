@@ -15,7 +15,7 @@ it('says all is accounted for only when every hour is complete', () => {
 
 it('names the loss before doubt and what is under way, and paints the worst', () => {
   const s = say(hour('incomplete', { lost: 12 }), hour('unknown'), hour('settling', { pending: 3 }), hour('complete', { stream: 'clicks' }));
-  expect(s.text).toBe('12 events are lost in 1 of 2 streams, in 1 hour of the 24 hours to now; 1 hour is unknown, because somebody was not heard of; 3 are under way.');
+  expect(s.text).toBe('12 events are lost in 1 of 2 streams in the 24 hours to now; 1 hour is unknown, because somebody was not heard of; 3 are under way.');
   expect(s.paint?.tone).toBe('incomplete');
 });
 

@@ -20,7 +20,7 @@ function loss(hours: Hour[], when: string): string {
   if (bad.length > 0) {
     const where = all === 1 ? '' : ` in ${count(streamsOf(bad))} of ${count(all)} streams`;
     const lost = sum(bad, (h) => h.lost);
-    return `${plural(lost, 'event')} ${lost === 1 ? 'is' : 'are'} lost${where}, in ${plural(bad.length, 'hour')} of ${when}`;
+    return `${plural(lost, 'event')} ${lost === 1 ? 'is' : 'are'} lost${where} in ${when}`;
   }
   if (sum(hours, (h) => h.produced) === 0) return `No events were produced in ${when}`;
   const settled = hours.every((h) => paint(h.state).tone === 'complete');

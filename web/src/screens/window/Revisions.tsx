@@ -16,10 +16,10 @@ export function Revisions({ window: w, refresh }: { window: Window; refresh: num
       <Trouble error={error} what="the revisions" retry={retry} />
       {w.revision === 0 && <p class="none">None is stored: the window was empty, which follows from its lanes.</p>}
       {w.revision > 0 && all.length > 0 && (
-        <Table label="Revisions" heads={[{ text: 'Revision', number: true }, 'Decided, UTC', 'State', { text: 'Delivered', number: true }, { text: 'Lost', number: true }, { text: 'Pending', number: true }, 'Cause']}>
+        <Table label="Revisions" heads={['Revision', 'Decided, UTC', 'State', { text: 'Delivered', number: true }, { text: 'Lost', number: true }, { text: 'Pending', number: true }, 'Cause']}>
           {all.map((r) => (
             <tr key={r.revision}>
-              <td class="n">{count(r.revision)}</td><td>{instant(r.decidedAt)}</td><td><Chip state={r.state} /></td>
+              <td>{count(r.revision)}</td><td>{instant(r.decidedAt)}</td><td><Chip state={r.state} /></td>
               <td class="n">{count(r.delivered)} / {count(r.expected)}</td><td class="n">{count(r.lost)}</td><td class="n">{count(r.pending)}</td>
               <td class="why">{r.cause ?? ''}</td>
             </tr>

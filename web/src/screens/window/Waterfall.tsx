@@ -6,7 +6,7 @@ import { arrow, ends } from '../../text/edges';
 import { count, percent } from '../../text/numbers';
 
 const heads = [
-  'Hop by hop', '', { text: 'Delivered', number: true }, { text: 'Missing', number: true },
+  'Hop by hop', '', { text: 'Missing', number: true }, { text: 'Delivered', number: true },
   { text: 'Filtered', number: true }, { text: 'Rejected', number: true }, { text: 'Share', number: true }, 'State',
 ];
 
@@ -20,7 +20,7 @@ export function Waterfall({ rows, edge }: { rows: Window[]; edge: string }) {
       <tr>
         <th scope="row">Produced at {first}</th>
         <td class="bar-cell"><Bar parts={[['complete', produced]]} whole={whole} /></td>
-        <td class="n">{count(produced)}</td><td class="n">–</td><td class="n">–</td><td class="n">–</td><td class="n">–</td><td />
+        <td class="n">–</td><td class="n">{count(produced)}</td><td class="n">–</td><td class="n">–</td><td class="n">–</td><td />
       </tr>
       {rows.map((w) => (
         <tr key={w.edge} class={w.edge === edge ? 'chosen' : ''}>
@@ -28,8 +28,8 @@ export function Waterfall({ rows, edge }: { rows: Window[]; edge: string }) {
             <a href={withView({ edge: w.edge, kind: undefined, cursor: undefined })} aria-current={w.edge === edge ? 'true' : undefined}>{arrow(w.edge)}</a>
           </th>
           <td class="bar-cell"><Bar parts={[['complete', w.delivered], ['pending', w.pending], ['lost', w.lost]]} whole={whole} /></td>
-          <td class="n">{count(w.delivered)} / {count(w.expected)}</td>
           <td class={w.lost > 0 ? 'n lost' : w.pending > 0 ? 'n pending' : 'n'}>{count(w.lost > 0 ? w.lost : w.pending)}</td>
+          <td class="n">{count(w.delivered)} / {count(w.expected)}</td>
           <td class="n">{count(w.filtered)}</td>
           <td class="n">{count(w.rejected)}</td>
           <td class="n">{percent(w.delivered, w.expected)}</td>

@@ -1,0 +1,94 @@
+# `make help` lists the targets. Variables to set: FUZZTIME, BENCH, BENCHTIME, SOAK, DEMO, VULNDB, ROLLCALL_CACHE.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+export CGO_ENABLED := 0
+export GOFLAGS ?= -buildvcs=false
+
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+BUF      := github.com/bufbuild/buf/cmd/buf@v1.75.0
+VULN     := golang.org/x/vuln/cmd/govulncheck@v1.8.0
+
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME  ?= 20s
+BENCH     ?= .
+BENCHTIME ?= 1s
+SOAK      ?= 1000
+DEMO      ?=
+
+# Where goroutines share memory: what the race detector watches. It needs a C compiler.
+RACE := ./audit/... ./ingest/... ./inspector/... ./internal/embedded/... ./internal/app/...
+
+WEB_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.mjs web/tsconfig.json -type f 2>/dev/null)
+
+.PHONY: help
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: web bin/lib/.fetched ## Build bin/rollcall with the page in it, and bin/lib beside it
+	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/rollcall .
+
+.PHONY: web
+web: bin/.web ## Build the page into web/dist
+
+.PHONY: demo
+demo: build ## Run the demo: real flights, planted faults, and what Rollcall says of them (DEMO="--rounds 1")
+	bin/rollcall demo $(DEMO)
+
+.PHONY: test
+test: build ## Run all tests, Go and web
+	go test -timeout 30m ./...
+	@if command -v "$$(go env CC)" >/dev/null; then \
+	  echo "go test -race $(RACE)"; CGO_ENABLED=1 go test -race -short -timeout 15m $(RACE); \
+	else echo "no C compiler: the race detector was not run"; fi
+	npm --prefix web test
+
+.PHONY: bench
+bench: build ## Run the benchmarks (BENCH=pattern, BENCHTIME=1s); the figures are in docs/performance.md
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -timeout 60m ./...
+
+.PHONY: lint
+lint: web tools ## Check style, imports, the protocol, known vulnerabilities, and the page's types
+	bin/tools/golangci-lint run ./...
+	bin/tools/buf lint
+	scripts/vulncheck.sh bin/tools/govulncheck
+	npm --prefix web run typecheck
+
+.PHONY: fuzz
+fuzz: build ## Run every fuzz target for FUZZTIME (20s)
+	scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: soak
+soak: build ## Compare the service with the model for hours: SOAK (1000) rounds of a thousand histories
+	ROLLCALL_SOAK=$(SOAK) CI=true go test -run 'TestServiceEqualsModelAfterEveryPrefix' -v -count=1 -timeout 0 ./reconcile/...
+
+.PHONY: clean
+clean: ## Remove what was built; the user's cache keeps the downloads
+	rm -rf bin web/dist web/node_modules
+
+.PHONY: tools
+tools: bin/tools/golangci-lint bin/tools/buf bin/tools/govulncheck
+
+bin/tools/golangci-lint: Makefile
+	scripts/tool.sh bin/tools $(GOLANGCI)
+
+bin/tools/buf: Makefile
+	scripts/tool.sh bin/tools $(BUF)
+
+bin/tools/govulncheck: Makefile
+	scripts/tool.sh bin/tools $(VULN)
+
+bin/lib/.fetched: scripts/fetch.sh scripts/cache.sh
+	scripts/fetch.sh bin/lib
+	@touch $@
+
+# npm writes this file when it is done.
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	npm --prefix web ci --no-audit --no-fund
+	@touch $@
+
+bin/.web: web/node_modules/.package-lock.json $(WEB_SOURCES)
+	npm --prefix web run build
+	@mkdir -p bin && touch $@
