@@ -296,3 +296,11 @@ func (h *Hop) unplaceNow(u wire.Unplaced, at time.Time) {
 	}
 	h.unplace(st, u, at)
 }
+
+// outdate counts events that were taken over and then could not be reported in time.
+func (h *Hop) outdate(n uint64, now time.Time) {
+	st := &h.stripes[0]
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	h.unplace(st, wire.Unplaced{TooOld: n}, now)
+}

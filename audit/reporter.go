@@ -213,7 +213,7 @@ func (h *Hop) amend(em *emitter, now time.Time) {
 	em.fixed[0] = r
 	h.mu.Unlock()
 	if stale > 0 {
-		h.unplaceNow(wire.Unplaced{TooOld: stale}, now)
+		h.outdate(stale, now)
 	}
 }
 

@@ -172,7 +172,7 @@ func (h *Hop) stale(w *wire.Window, now time.Time) bool {
 	if now.Sub(w.Start) <= oldest {
 		return false
 	}
-	h.unplaceNow(wire.Unplaced{TooOld: eventsOf(w)}, now)
+	h.outdate(eventsOf(w), now)
 	return true
 }
 

@@ -100,6 +100,14 @@ func (h *Hop) size(st *stripe, p *part) int {
 // drop forgets a window. It refuses where there is something unreported, unless
 // that is asked for.
 func (h *Hop) drop(w *window, unsent bool) bool {
+	dropped, lost := h.forget(w, unsent)
+	if lost {
+		h.lose(w)
+	}
+	return dropped
+}
+
+func (h *Hop) forget(w *window, unsent bool) (dropped, lost bool) {
 	for i := range h.stripes {
 		h.stripes[i].mu.Lock()
 		defer h.stripes[i].mu.Unlock()
@@ -110,7 +118,7 @@ func (h *Hop) drop(w *window, unsent bool) bool {
 		dirty = dirty || p != nil && (p.dirty || len(p.changed) > 0)
 	}
 	if dirty && !unsent {
-		return false
+		return false, false
 	}
 	for i := range h.stripes {
 		delete(h.stripes[i].parts, w.start)
@@ -121,15 +129,14 @@ func (h *Hop) drop(w *window, unsent bool) bool {
 	delete(h.windows, w.start)
 	w.emitter.horizon = max(w.emitter.horizon, w.start)
 	h.count.dropped.Add(1)
-	if dirty {
-		h.lose(w)
+	if dirty { // under the locks, so that no seal states a lane in between
+		h.lanes.hold(time.UnixMilli(w.start).UTC())
 	}
-	return true
+	return true, dirty
 }
 
 func (h *Hop) lose(w *window) {
 	start := time.UnixMilli(w.start).UTC()
-	h.lanes.hold(start)
 	h.count.lost.Add(1)
 	h.cfg.OnError(fmt.Errorf("%s/%s: window %s was dropped before it was reported, for want of memory (%d bytes): it and all later ones stay unknown",
 		h.cfg.Stream, h.cfg.Hop, start.Format(time.RFC3339), h.cfg.Memory))

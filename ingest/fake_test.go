@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -167,7 +166,7 @@ func jsonOf(t testing.TB, reports ...wire.Report) []byte {
 func newIntake(t testing.TB, s Store, c Config) *Intake {
 	t.Helper()
 	in, err := New(Deps{
-		Store: s, Registry: prometheus.NewRegistry(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return testNow },
+		Store: s, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return testNow },
 	}, c)
 	if err != nil {
 		t.Fatal(err)

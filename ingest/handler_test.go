@@ -197,13 +197,27 @@ func serve(t *testing.T, in *Intake) *httptest.Server {
 	return s
 }
 
-func TestASenderOf10MBHearsWhyItIsRefused(t *testing.T) {
-	s := serve(t, started(t, newMemory(), Config{}))
-	answer, err := http.Post(s.URL, "application/protobuf", io.LimitReader(zeroReader{}, 10<<20)) //nolint:noctx // bounded by the test
+// send posts protobuf to a real server.
+func send(t *testing.T, url string, body io.Reader) *http.Response {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), testLimit)
+	t.Cleanup(cancel)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = answer.Body.Close() }()
+	r.Header.Set("Content-Type", "application/protobuf")
+	answer, err := (&http.Client{Timeout: testLimit}).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = answer.Body.Close() })
+	return answer
+}
+
+func TestASenderOf10MBHearsWhyItIsRefused(t *testing.T) {
+	s := serve(t, started(t, newMemory(), Config{}))
+	answer := send(t, s.URL, io.LimitReader(zeroReader{}, 10<<20))
 	if answer.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("status %d", answer.StatusCode)
 	}
@@ -244,11 +258,7 @@ func TestAnAnswerMayTakeLongerThanABodyMay(t *testing.T) {
 	s := serve(t, started(t, m, Config{BodyTimeout: 50 * time.Millisecond}))
 	timer := time.AfterFunc(300*time.Millisecond, func() { close(gate) })
 	defer timer.Stop()
-	answer, err := http.Post(s.URL, "application/protobuf", bytes.NewReader(bodyOf(t, reportOf("orders", 1, "")))) //nolint:noctx // bounded by the timer
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = answer.Body.Close()
+	answer := send(t, s.URL, bytes.NewReader(bodyOf(t, reportOf("orders", 1, ""))))
 	if answer.StatusCode != http.StatusOK {
 		t.Errorf("status %d", answer.StatusCode)
 	}

@@ -3,7 +3,6 @@ package inspector
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -53,11 +52,8 @@ func (a *auditor) Stream(_ context.Context, name string, _ time.Time) (store.Str
 	return i, ok, a.err
 }
 
-func (a *auditor) Watermark(_ context.Context, name, hop string, _ time.Time) (time.Time, *store.Blocked, bool, error) {
+func (a *auditor) Watermark(_ context.Context, name, _ string, _ time.Time) (time.Time, *store.Blocked, bool, error) {
 	i, ok := a.infos[name]
-	if hop == "nowhere" {
-		ok = false
-	}
 	return i.Watermark, &store.Blocked{Start: testStart, Edge: appAgent, State: store.Incomplete}, ok, a.err
 }
 
@@ -193,7 +189,7 @@ func newFixture(t *testing.T, change ...func(*Deps, *Config)) *fixture {
 	t.Helper()
 	a, m := testAuditor(), &memory{settings: map[string]store.Settings{}, reports: map[string]bool{"orders": true}}
 	deps := Deps{
-		Auditor: a, Store: m, Registry: prometheus.NewRegistry(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Auditor: a, Store: m, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { return testNow },
 	}
 	config := Config{Version: "test"}

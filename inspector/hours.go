@@ -11,7 +11,7 @@ import (
 
 const (
 	hoursRange   = 92 * 24 * time.Hour // longest range of hours asked for at once
-	usualHours   = 24 * time.Hour
+	usualRange   = 24 * time.Hour
 	usualHourRow = 1000
 	mostHourRows = 20_000 // a grid of streams × hours is one call
 )
@@ -38,7 +38,7 @@ func (s *Inspector) listHours(ctx context.Context, in *hoursInput) (*answer[api.
 	if err != nil {
 		return nil, err
 	}
-	from, to, err := RangeParams{From: in.From, To: in.To}.read(now, usualHours, hoursRange)
+	from, to, err := RangeParams{From: in.From, To: in.To}.read(now, usualRange, hoursRange)
 	if err != nil {
 		return nil, err
 	}

@@ -14,8 +14,13 @@ import (
 	"github.com/rollcallhq/rollcall/inspector/api"
 )
 
-// liveWrite is how long a reader may take for one event before it is given up.
-const liveWrite = 10 * time.Second
+const (
+	// liveWrite is how long a reader may take for one event before it is given up.
+	liveWrite = 10 * time.Second
+	// snapshotLast is how many streams of a snapshot come with their last verdicts: each costs queries, and
+	// a reader of thousands of streams must not wait for all.
+	snapshotLast = 100
+)
 
 // live answers GET /api/v1/stream: a snapshot, or what was missed since Last-Event-ID, then every changed
 // verdict, and a heartbeat between them.
@@ -65,7 +70,7 @@ func (s *Inspector) snapshot(ctx context.Context) (json.RawMessage, error) {
 		return nil, err
 	}
 	sortBy(infos, streamName)
-	streams, err := s.streamsOf(ctx, infos, now)
+	streams, err := s.streamsOf(ctx, infos, snapshotLast, now)
 	if err != nil {
 		return nil, err
 	}

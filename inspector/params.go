@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -162,6 +164,9 @@ func readEdge(path, text string) (*store.Edge, error) {
 
 // strictJSON decodes one JSON object; unknown keys, trailing text and wrong types are told with their path.
 func strictJSON(raw []byte, into any) error {
+	if path, twice := keyTwice(json.NewDecoder(bytes.NewReader(raw)), "body", maxDepth); twice {
+		return fault(path, "given twice")
+	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
@@ -173,12 +178,43 @@ func strictJSON(raw []byte, into any) error {
 	return nil
 }
 
+// maxDepth is deeper than any body we take; what is deeper the decoder refuses.
+const maxDepth = 10
+
+// keyTwice returns the path of a key that one object has twice. What is no JSON is left for the decoder to tell.
+func keyTwice(d *json.Decoder, path string, depth int) (string, bool) {
+	open, err := d.Token()
+	if delim, ok := open.(json.Delim); err != nil || depth == 0 || !ok || delim == ']' || delim == '}' {
+		return "", false
+	}
+	seen := map[string]bool{}
+	for i := 0; d.More(); i++ {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if open == json.Delim('{') {
+			key, err := d.Token()
+			name, ok := key.(string)
+			if err != nil || !ok {
+				return "", false
+			}
+			if at = path + "." + name; seen[strings.ToLower(name)] {
+				return at, true
+			}
+			seen[strings.ToLower(name)] = true // the decoder takes keys in any case
+		}
+		if found, twice := keyTwice(d, at, depth-1); twice {
+			return found, true
+		}
+	}
+	_, _ = d.Token() // the end of this object or list
+	return "", false
+}
+
 func jsonFault(err error) error {
 	var kind *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &kind):
-		return fault(strings.TrimSuffix("body."+kind.Field, "."), "a %s cannot stand here; expected %s", kind.Value, kind.Type)
+		return fault(strings.TrimSuffix("body."+kind.Field, "."), "found %s, expected %s", kind.Value, jsonKind(kind.Type))
 	case errors.As(err, &syntax):
 		return fault("body", "not JSON: %s at byte %d", syntax, syntax.Offset)
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -188,4 +224,21 @@ func jsonFault(err error) error {
 		return fault("body."+strings.Trim(name, `"`), "unknown key")
 	}
 	return fault("body", "not JSON of the expected shape: %s", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// jsonKind is what JSON calls a type.
+func jsonKind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.String:
+		return "a text"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Uint32, reflect.Uint64:
+		return "a whole number that is not negative"
+	}
+	return "a number"
 }

@@ -3,6 +3,8 @@ package inspector
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -38,7 +40,7 @@ func (s *Inspector) listStreams(ctx context.Context, in *struct{ PageParams }) (
 	}
 	sortBy(infos, streamName)
 	some := page(infos, limit, after, streamName)
-	items, err := s.streamsOf(ctx, some.Items, now)
+	items, err := s.streamsOf(ctx, some.Items, limit, now)
 	if err != nil {
 		return nil, err
 	}
@@ -53,11 +55,11 @@ func (s *Inspector) getStream(ctx context.Context, in *StreamParam) (*answer[api
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.streamOf(ctx, info, now)
+	out, err := s.streamsOf(ctx, []store.StreamInfo{info}, 1, now)
 	if err != nil {
 		return nil, err
 	}
-	return reply(out), nil
+	return reply(out[0]), nil
 }
 
 // stream returns what is known of a stream, or says that there is none.
@@ -72,33 +74,29 @@ func (s *Inspector) stream(ctx context.Context, name string, now time.Time) (sto
 	return info, err
 }
 
-func (s *Inspector) streamsOf(ctx context.Context, infos []store.StreamInfo, now time.Time) ([]api.Stream, error) {
+// streamsOf tells streams, the first most of them with their last verdicts.
+func (s *Inspector) streamsOf(ctx context.Context, infos []store.StreamInfo, most int, now time.Time) ([]api.Stream, error) {
 	out := make([]api.Stream, len(infos))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(streamsAtOnce)
 	for i, info := range infos {
 		group.Go(func() error {
 			var err error
-			out[i], err = s.streamOf(ctx, info, now)
+			if out[i], err = streamOf(info); err == nil && i < most {
+				out[i].Last, err = s.lastVerdicts(ctx, info, now)
+			}
 			return err
 		})
 	}
 	return out, group.Wait()
 }
 
-func (s *Inspector) streamOf(ctx context.Context, info store.StreamInfo, now time.Time) (api.Stream, error) {
+func streamOf(info store.StreamInfo) (api.Stream, error) {
 	settings, err := settingsOf(info.Settings)
-	if err != nil {
-		return api.Stream{}, err
-	}
-	last, err := s.lastVerdicts(ctx, info, now)
-	if err != nil {
-		return api.Stream{}, err
-	}
 	return api.Stream{
 		Stream: info.Stream, Hops: rows(info.Hops, hopOf), Edges: rows(info.Edges, edgeText),
-		Settings: settings, Watermark: some(info.Watermark), Last: last,
-	}, nil
+		Settings: settings, Watermark: some(info.Watermark), Last: []api.Window{},
+	}, err
 }
 
 // lastVerdicts returns the verdicts of the latest window that has ended.
@@ -117,28 +115,35 @@ type watermarkInput struct {
 }
 
 func (s *Inspector) getWatermark(ctx context.Context, in *watermarkInput) (*answer[api.Watermark], error) {
-	if err := checkName("path.stream", in.Stream); err != nil {
+	now := s.Now()
+	info, err := s.stream(ctx, in.Stream, now)
+	if err != nil {
 		return nil, err
 	}
-	if in.Hop != "" {
-		if err := checkName("query.hop", in.Hop); err != nil {
-			return nil, err
-		}
-	}
-	mark, blocked, found, err := s.Auditor.Watermark(ctx, in.Stream, in.Hop, s.Now())
-	switch {
-	case err != nil:
+	if err := leadsTo(info, in.Hop); err != nil {
 		return nil, err
-	case !found && in.Hop != "":
-		return nil, notFound("no hop %q of a stream %q", in.Hop, in.Stream)
-	case !found:
-		return nil, notFound("no stream %q: no report has named it", in.Stream)
 	}
-	out := api.Watermark{Watermark: some(mark)}
+	mark, blocked, found, err := s.Auditor.Watermark(ctx, in.Stream, in.Hop, now)
+	if err != nil {
+		return nil, err
+	}
+	out := api.Watermark{}
+	if found {
+		out.Watermark = some(mark)
+	}
 	if blocked != nil {
 		out.BlockedBy = &api.Blocked{
 			Window: blocked.Start.UTC(), Edge: blocked.Edge.String(), State: blocked.State.String(), Reasons: rows(blocked.Reasons, reasonOf),
 		}
 	}
 	return reply(out), nil
+}
+
+// leadsTo holds that an edge leads to the hop, if one is named: of a misspelt or a first hop nothing could be
+// incomplete, and its watermark would promise what nobody checked.
+func leadsTo(info store.StreamInfo, hop string) error {
+	if hop == "" || slices.ContainsFunc(info.Edges, func(e store.Edge) bool { return e.To == hop }) {
+		return nil
+	}
+	return fault("query.hop", "no edge of stream %s leads to a hop %q; its edges are %s", info.Stream, hop, strings.Join(rows(info.Edges, edgeText), ", "))
 }

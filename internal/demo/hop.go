@@ -16,8 +16,11 @@ import (
 // pace is how often relay and sink make what they did durable and report it.
 const pace = 500 * time.Millisecond
 
-// leaveWithin bounds a hop's clean end.
-const leaveWithin = 10 * time.Second
+// leaveWithin bounds each step of a hop's clean end, endWithin all of it: less than the demo waits for.
+const (
+	leaveWithin = 10 * time.Second
+	endWithin   = 15 * time.Second
+)
 
 // HopConfig says how to be one hop of the demo, in a process of its own.
 type HopConfig struct {
@@ -37,11 +40,16 @@ type HopConfig struct {
 }
 
 // RunHop is one hop until its life line or ctx ends. It returns nil after a clean end: what was taken over has left
-// and the emitter is closed.
+// and the emitter is closed. Where that does not come about in time, for Kafka is gone as well, it returns an error
+// and the process is to end all the same: what is durable is as a kill would leave it.
 func RunHop(ctx context.Context, cfg HopConfig) error {
 	plan, err := ParsePlan(cfg.Faults)
 	if err != nil {
 		return err
+	}
+	run, ok := map[string]func(context.Context, HopConfig, Plan) error{hopApp: runApp, hopRel: runRelay, hopSnk: runSink}[cfg.Hop]
+	if !ok {
+		return fmt.Errorf("hop %q: the demo has %s, %s and %s", cfg.Hop, hopApp, hopRel, hopSnk)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -49,15 +57,21 @@ func RunHop(ctx context.Context, cfg HopConfig) error {
 		_, _ = io.Copy(io.Discard, cfg.Stdin) // however it ends, it has ended
 		cancel()
 	}()
-	switch cfg.Hop {
-	case hopApp:
-		return runApp(ctx, cfg, plan)
-	case hopRel:
-		return runRelay(ctx, cfg, plan)
-	case hopSnk:
-		return runSink(ctx, cfg, plan)
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, cfg, plan) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
 	}
-	return fmt.Errorf("hop %q: the demo has %s, %s and %s", cfg.Hop, hopApp, hopRel, hopSnk)
+	late := time.NewTimer(endWithin)
+	defer late.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-late.C:
+		return fmt.Errorf("the %s could not end in order within %s", cfg.Hop, endWithin)
+	}
 }
 
 // sayReady tells the demo that the hop runs.

@@ -79,7 +79,7 @@ func (r *relay) audit(box outbox) (err error) {
 // join joins the group as a static member: the relay after a killed one takes its place at once.
 func (r *relay) join() (err error) {
 	r.session, err = kgo.NewGroupTransactSession(r.cfg.kafkaOptions(
-		kgo.TransactionalID(relayTxn), kgo.TransactionTimeout(txnTimeout),
+		kgo.TransactionalID(relayTxn), kgo.TransactionTimeout(txnTimeout), kgo.RecordDeliveryTimeout(txnTimeout),
 		kgo.ConsumerGroup(relayGroup), kgo.InstanceID(relayGroup), kgo.SessionTimeout(sessionTime),
 		kgo.ConsumeTopics(topicTaken), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),

@@ -86,7 +86,7 @@ func (b *insertion) marks() [][]any {
 }
 
 func (b *insertion) roll(r *Received, start time.Time, emitter wire.UID, digest uint64, src *wire.Source) error {
-	row := []any{r.Stream, start, r.Hop, r.Epoch, id(src.ID), id(emitter), flag(len(r.After) == 0), digest, src.Rolls[wire.Seen].GetCardinality()}
+	row := []any{r.Stream, start, r.Hop, r.Epoch, id(src.ID), id(emitter), bit(len(r.After) == 0), digest, src.Rolls[wire.Seen].GetCardinality()}
 	for _, roll := range src.Rolls {
 		state, err := encodeBitmap(roll)
 		if err != nil {
@@ -172,7 +172,7 @@ func laneRow(r *Received, digest uint64) []any {
 	}
 	return []any{
 		r.Stream, top, r.Hop, id(r.Emitter), id(r.Emitter), r.Number, digest, uint8(0), r.Epoch, r.SentAt.UnixMilli(), r.At.UnixMilli(),
-		flag(r.State == wire.Closed), r.LaneCount, lanes, windows, nonNil(r.After), flag(r.Idempotent), r.Heartbeat,
+		bit(r.State == wire.Closed), r.LaneCount, lanes, windows, nonNil(r.After), bit(r.Idempotent), r.Heartbeat,
 		r.Host, r.Container, r.Version, r.Spool.Events, r.Spool.Bytes, -r.At.UnixMilli(),
 	}
 }
@@ -184,7 +184,7 @@ func endedRow(r *Received, e wire.Ended, windows []time.Time, digest uint64) []a
 	}
 	return []any{
 		r.Stream, top, r.Hop, id(e.Emitter), id(r.Emitter), r.Number, digest, uint8(1), r.Epoch, r.SentAt.UnixMilli(), r.At.UnixMilli(),
-		uint8(1), uint32(0), map[string]int64{}, windows, nonNil(r.After), flag(r.Idempotent), uint32(0),
+		uint8(1), uint32(0), map[string]int64{}, windows, nonNil(r.After), bit(r.Idempotent), uint32(0),
 		"", "", "", uint64(0), uint64(0), -r.At.UnixMilli(),
 	}
 }

@@ -164,7 +164,7 @@ func at(v int64) time.Time {
 func id(u wire.UID) uuid.UUID  { return uuid.UUID(u) }
 func uid(u uuid.UUID) wire.UID { return wire.UID(u) }
 
-func flag(b bool) uint8 {
+func bit(b bool) uint8 {
 	if b {
 		return 1
 	}

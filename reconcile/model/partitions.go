@@ -16,6 +16,7 @@ type lane struct {
 type board struct {
 	passed map[lane]bool // every lane stated → whether it has a watermark ≥ t
 	count  uint32        // the highest laneCount stated
+	stated bool          // a report stated a lane
 }
 
 // partitionsPassed is K of a partitioned hop and epoch: the earliest sentAt such that, among the counted reports
@@ -66,6 +67,7 @@ func (m *Model) countedOf(hop string, epoch uint32) []*record {
 func (b *board) read(r *record, t time.Time, closed func(lane) bool) {
 	b.count = max(b.count, r.laneCount)
 	for name, mark := range r.lanes {
+		b.stated = true
 		l := r.lane(name)
 		b.passed[l] = b.passed[l] || !mark.Before(t) || closed(l)
 	}
@@ -92,5 +94,5 @@ func (b *board) done() bool {
 		}
 		passed++
 	}
-	return passed > 0 && passed >= b.count
+	return b.stated && passed >= b.count
 }

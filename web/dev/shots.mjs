@@ -10,7 +10,7 @@ const full = await serve();
 const empty = await serve({ empty: true });
 const screens = {
   hours: [full, '/'], week: [full, '/hours?span=7d'], hour: [full, '/h/flights/2026-11-22T12'], window: [full, '/w/flights/2026-11-22T12:09:00Z?edge=relay..sink'],
-  unknown: [full, '/w/telemetry/2026-11-22T07:45:00Z?edge=agent..lake'], uid: [full, '/uid/019faa1d-98a0-8a5e-9def-012300000011'], empty: [empty, '/'], missing: [full, '/nowhere'],
+  unknown: [full, '/w/telemetry/2026-11-22T07:45:00Z?edge=agent..lake'], uid: [full, '/uid/01a20328-df60-8a5e-9def-010700000011'], empty: [empty, '/'], missing: [full, '/nowhere'],
 };
 for (const [name, [server, path]] of Object.entries(screens)) {
   if (!name.startsWith(only)) continue;

@@ -111,7 +111,7 @@ export function hoursIn(from, to, now) {
   return rows.filter(Boolean);
 }
 
-const source = (s, start) => `${start.toString(16).padStart(12, '0').replace(/^(.{8})/, '$1-')}-8a5e-9def-0123${s.stream.length.toString(16).padStart(8, '0')}`;
+const source = (s, start) => `${start.toString(16).padStart(12, '0').replace(/^(.{8})/, '$1-')}-8a5e-9def-${(0x100 + s.stream.length).toString(16).padStart(4, '0')}00000000`;
 const uidOf = (s, start, n) => source(s, start).slice(0, 28) + n.toString(16).padStart(8, '0');
 
 export function uidsOf(s, w, kind) {

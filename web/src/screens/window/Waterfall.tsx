@@ -6,7 +6,7 @@ import { arrow, ends } from '../../text/edges';
 import { count, percent } from '../../text/numbers';
 
 const heads = [
-  'Hop by hop', '', { text: 'Missing', number: true }, { text: 'Delivered', number: true },
+  'Hop by hop', 'To scale', { text: 'Missing', number: true }, { text: 'Delivered', number: true },
   { text: 'Filtered', number: true }, { text: 'Rejected', number: true }, { text: 'Share', number: true }, 'State',
 ];
 

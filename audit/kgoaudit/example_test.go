@@ -1,0 +1,66 @@
+package kgoaudit_test
+
+import (
+	"context"
+	"log"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/rollcallhq/rollcall/audit"
+	"github.com/rollcallhq/rollcall/audit/kgoaudit"
+)
+
+// A producer is audited by a hook; nothing else of it changes.
+func ExampleNewProducer() {
+	server, err := audit.NewHTTPTransport(audit.HTTPConfig{URL: "http://127.0.0.1:8080"})
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	hop := audit.HopConfig{Stream: "orders", Hop: "app", Transport: server}
+	roll, err := kgoaudit.NewProducer(kgoaudit.ProducerConfig{Hop: hop, Topics: []string{"orders"}, JournalDir: "/var/lib/shop"})
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers("127.0.0.1:9092"), kgo.WithHooks(roll))
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	client.Produce(context.Background(), &kgo.Record{Topic: "orders", Value: []byte("3 books")}, nil)
+
+	log.Print(client.Flush(context.Background())) // at the end: what is in the buffer has not left
+	log.Print(roll.Close(context.Background()))
+}
+
+// A consumer polls, stores, observes, and commits last.
+func ExampleConsumer() {
+	var server audit.Transport
+	var store func(*kgo.Record)
+	hop, err := audit.NewHop(audit.HopConfig{Stream: "orders", Hop: "sink", After: []string{"app"}, Transport: server})
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	hop.Start()
+	client, err := kgo.NewClient(kgo.ConsumerGroup("sink"), kgo.ConsumeTopics("orders"), kgo.DisableAutoCommit(),
+		kgo.BlockRebalanceOnPoll(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	lanes := kgoaudit.NewConsumer(client, hop, "orders")
+	for ctx := context.Background(); ctx.Err() == nil; client.AllowRebalance() {
+		poll, cancel := context.WithTimeout(ctx, time.Second)
+		client.PollFetches(poll).EachRecord(func(r *kgo.Record) {
+			store(r)
+			kgoaudit.Observe(hop, r, time.Now())
+		})
+		cancel()
+		if err := lanes.Commit(ctx); err != nil {
+			log.Print(err)
+		}
+	}
+}

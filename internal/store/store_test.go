@@ -1,0 +1,330 @@
+package store
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcallhq/rollcall/audit/wire"
+	"github.com/rollcallhq/rollcall/internal/testenv"
+	"github.com/rollcallhq/rollcall/migrations"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+
+func connect4test(t *testing.T) *Store {
+	t.Helper()
+	addr, database := testenv.ClickHouse(t)
+	s, err := Connect(t.Context(), Config{Addrs: []string{addr}, Database: database, User: "default"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func migrated(t *testing.T) *Store {
+	t.Helper()
+	s := connect4test(t)
+	if _, err := s.Migrate(t.Context(), migrations.Files); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// schema is what the server says of every table, with the database's name left out.
+func schema(t *testing.T, s *Store) string {
+	t.Helper()
+	var tables []string
+	err := s.query(t.Context(), "dump the schema",
+		"SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name != 'migrations' ORDER BY name", params{},
+		func(r driver.Rows) error {
+			var text string
+			err := r.Scan(&text)
+			tables = append(tables, strings.ReplaceAll(text, s.database+".", ""))
+			return err
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(tables, "\n\n") + "\n"
+}
+
+func TestMigrationsMakeTheSchemaOfTheDump(t *testing.T) {
+	s := migrated(t)
+	golden := filepath.Join("testdata", "schema.sql")
+	got := schema(t, s)
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Fatalf("schema (-dump +migrated):\n%s", diff)
+	}
+}
+
+func TestASecondMigrationTakesNoStep(t *testing.T) {
+	s := migrated(t)
+	applied, err := s.Migrate(t.Context(), migrations.Files)
+	if err != nil || len(applied) != 0 {
+		t.Fatalf("second run applied %v, %v", applied, err)
+	}
+}
+
+func TestEveryOlderSchemaMigratesToTheNewest(t *testing.T) {
+	names, err := fs.Glob(migrations.Files, "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sort.Strings(names)
+	want := schema(t, migrated(t))
+	for k := range names {
+		older := fstest.MapFS{}
+		for _, name := range names[:k] {
+			text, err := fs.ReadFile(migrations.Files, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			older[name] = &fstest.MapFile{Data: text}
+		}
+		s := connect4test(t)
+		if _, err := s.Migrate(t.Context(), older); err != nil {
+			t.Fatal(err)
+		}
+		applied, err := s.Migrate(t.Context(), migrations.Files)
+		if err != nil || len(applied) != len(names)-k {
+			t.Fatalf("from %d: applied %d of %d, %v", k, len(applied), len(names)-k, err)
+		}
+		if diff := cmp.Diff(want, schema(t, s)); diff != "" {
+			t.Fatalf("from %d (-new +migrated):\n%s", k, diff)
+		}
+	}
+}
+
+func TestAMigrationThatDiedIsFinishedByTheNext(t *testing.T) {
+	s := connect4test(t)
+	broken := fstest.MapFS{"0001_a.sql": {Data: []byte("CREATE TABLE IF NOT EXISTS a (x UInt8) ENGINE = Memory")}, "0002_b.sql": {Data: []byte("CREATE TABLE b (nonsense")}}
+	applied, err := s.Migrate(t.Context(), broken)
+	if err == nil || len(applied) != 1 || !strings.Contains(err.Error(), "0002_b.sql") {
+		t.Fatalf("applied %v, %v: want one, and an error that names the file", applied, err)
+	}
+	broken["0002_b.sql"].Data = []byte("CREATE TABLE IF NOT EXISTS b (x UInt8) ENGINE = Memory")
+	applied, err = s.Migrate(t.Context(), broken)
+	if err != nil || len(applied) != 1 || applied[0] != "0002_b.sql" {
+		t.Fatalf("applied %v, %v", applied, err)
+	}
+}
+
+func TestMigratorsThatStartTogetherApplyEachStepOnce(t *testing.T) {
+	s := connect4test(t)
+	var mu sync.Mutex
+	var all []string
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			applied, err := s.Migrate(t.Context(), migrations.Files)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				t.Error(err)
+			}
+			all = append(all, applied...)
+		})
+	}
+	group.Wait()
+	names, err := fs.Glob(migrations.Files, "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != len(names) {
+		t.Fatalf("%d steps applied, want %d", len(all), len(names))
+	}
+}
+
+var start = time.Date(2026, 11, 22, 5, 9, 0, 0, time.UTC)
+
+func report(stream string, number uint64, roll *roaring.Bitmap) Received {
+	src := wire.Source{ID: wire.UID{1, 0x99, 0xf0, 0, 0, 0, 0x80, 0, 0x80, 0, 0, 1}}
+	src.Rolls[wire.Seen] = roll
+	return Received{At: start.Add(time.Minute), Report: wire.Report{
+		Stream: stream, Hop: "app", Emitter: wire.UID{7}, Host: "web-17", Heartbeat: 5, Number: number, SentAt: start.Add(time.Minute), State: wire.Running,
+		Lanes: map[string]time.Time{"": start}, Windows: []wire.Window{{Start: start, Seconds: 60, Sources: []wire.Source{src}}},
+	}}
+}
+
+func TestRollsComeBackAsTheyWent(t *testing.T) {
+	s := migrated(t)
+	random := roaring.New()
+	dice := rand.New(rand.NewPCG(1, 2))
+	for range 40_000 {
+		random.Add(dice.Uint32N(400_000))
+	}
+	full := roaring.New()
+	full.AddRange(0, 2_000_000)
+	edges := roaring.BitmapOf(0, 65535, 65536, 1<<31, 1<<32-1)
+	for i, roll := range []*roaring.Bitmap{roaring.BitmapOf(5), edges, random, full} {
+		stream := fmt.Sprintf("s%d", i)
+		if err := s.Insert(t.Context(), []Received{report(stream, 1, roll)}); err != nil {
+			t.Fatal(err)
+		}
+		k := WindowKey{stream, start}
+		found, err := s.Rolls(t.Context(), []WindowKey{k})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(found[k]) != 1 || !found[k][0].Rolls[wire.Seen].Equals(roll) {
+			t.Fatalf("roll %d came back otherwise", i)
+		}
+	}
+}
+
+func TestARepeatedReportChangesNothing(t *testing.T) {
+	s := migrated(t)
+	r := report("orders", 1, roaring.BitmapOf(1, 2, 3))
+	r.Windows[0].Reasons = []wire.ReasonTally{{Kind: wire.Filtered, Reason: "rule-7", Count: 3}}
+	for range 3 {
+		if err := s.Insert(t.Context(), []Received{r, r}); err != nil {
+			t.Fatal(err)
+		}
+		r.At = r.At.Add(time.Minute)
+	}
+	reports, err := s.Reports(t.Context(), []string{"orders"}, start)
+	if err != nil || len(reports["orders"]) != 1 {
+		t.Fatalf("%d reports, %v", len(reports["orders"]), err)
+	}
+	if got := reports["orders"][0].ReceivedAt; got != start.Add(time.Minute).UnixMilli() {
+		t.Fatalf("received at %d: not the first receipt", got)
+	}
+	emitters, err := s.Emitters(t.Context(), "orders")
+	if err != nil || len(emitters) != 1 || emitters[0].Stored != 1 || emitters[0].Counted != 1 {
+		t.Fatalf("emitters %+v, %v", emitters, err)
+	}
+}
+
+func TestANumberUsedTwiceWithOtherContentIsAConflict(t *testing.T) {
+	s := migrated(t)
+	first, again := report("orders", 1, roaring.BitmapOf(1)), report("orders", 1, roaring.BitmapOf(2))
+	if err := s.Insert(t.Context(), []Received{first}); err != nil {
+		t.Fatal(err)
+	}
+	conflicts, err := s.Conflicts(t.Context(), []Received{first, report("orders", 2, roaring.BitmapOf(3)), again})
+	if err != nil || len(conflicts) != 1 || conflicts[0].Index != 2 {
+		t.Fatalf("conflicts %+v, %v", conflicts, err)
+	}
+}
+
+func TestReportsCountUpToTheFirstMissingNumber(t *testing.T) {
+	s := migrated(t)
+	for _, n := range []uint64{1, 2, 5, 1 << 40} {
+		if err := s.Insert(t.Context(), []Received{report("orders", n, roaring.BitmapOf(uint32(n)))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	emitters, err := s.Emitters(t.Context(), "orders")
+	if err != nil || len(emitters) != 1 {
+		t.Fatal(emitters, err)
+	}
+	if e := emitters[0]; e.Counted != 2 || e.Highest != 1<<40 || e.Stored != 4 {
+		t.Fatalf("counted %d of %d, highest %d", e.Counted, e.Stored, e.Highest)
+	}
+}
+
+func TestMarksMadeMeanwhileAreNotRemoved(t *testing.T) {
+	s := migrated(t)
+	r := report("orders", 1, roaring.BitmapOf(1))
+	if err := s.Insert(t.Context(), []Received{r}); err != nil {
+		t.Fatal(err)
+	}
+	read, err := s.DueMarks(t.Context(), start, 100)
+	if err != nil || len(read) != 2 {
+		t.Fatalf("marks %+v, %v: want one for the window and one for the stream", read, err)
+	}
+	if err := s.Insert(t.Context(), []Received{r}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ReplaceMarks(t.Context(), read, nil); err != nil {
+		t.Fatal(err)
+	}
+	left, err := s.DueMarks(t.Context(), start, 100)
+	if err != nil || len(left) != 2 {
+		t.Fatalf("%d marks left, %v: want the two made meanwhile", len(left), err)
+	}
+}
+
+func TestHostileTextIsStoredAsData(t *testing.T) {
+	s := migrated(t)
+	for _, text := range []string{"a'b", `a\b`, "a\"b", "a\tb\nc", `\' OR 1=1 --`, "{stream:String}", "<script>", "日本\u202e", "a\x00b"} {
+		q := Quarantined{ID: "0199f0a0-0000-4000-8000-000000000001", At: start, Reason: text, Body: []byte(text)}
+		if err := s.Quarantine(t.Context(), []Quarantined{q}); err != nil {
+			t.Fatal(err)
+		}
+		found, err := s.Quarantined(t.Context(), "", 10)
+		if err != nil || len(found) != 1 || found[0].Reason != text || string(found[0].Body) != text {
+			t.Fatalf("%q came back as %+v, %v", text, found, err)
+		}
+		r := report("orders", 1, roaring.BitmapOf(1))
+		r.Windows[0].Foreign = []wire.Foreign{{UID: text, Count: 2}}
+		if err := s.Insert(t.Context(), []Received{r}); err != nil {
+			t.Fatal(err)
+		}
+		seen, err := s.ForeignSightings(t.Context(), text)
+		if err != nil || len(seen) != 1 || !seen[0].Kinds[wire.Repeated] {
+			t.Fatalf("foreign UID %q: %+v, %v", text, seen, err)
+		}
+	}
+}
+
+func TestAStoreThatIsAwaySaysSo(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, err := Connect(ctx, Config{Addrs: []string{"127.0.0.1:1"}, Database: "x", User: "default"})
+	if err == nil || !strings.Contains(err.Error(), ErrAway.Error()) {
+		t.Fatalf("error %v does not say that the store is away", err)
+	}
+}
+
+func FuzzDecodeBitmap(f *testing.F) {
+	for _, roll := range []*roaring.Bitmap{nil, roaring.BitmapOf(1, 2, 3)} {
+		state, err := encodeBitmap(roll)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(state)
+	}
+	f.Add("\x00\x01\x05\x00\x00\x00")
+	f.Fuzz(func(t *testing.T, state string) {
+		b, err := decodeBitmap(state)
+		if err != nil || b == nil {
+			return
+		}
+		again, err := encodeBitmap(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := decodeBitmap(again)
+		if err != nil || !back.Equals(b) {
+			t.Fatalf("%x came back otherwise: %v", state, err)
+		}
+	})
+}
