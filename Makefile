@@ -28,7 +28,7 @@ help: ## Show this help
 
 .PHONY: build
 build: web bin/lib/.fetched ## Build bin/rollcall with the page in it, and bin/lib beside it
-	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/rollcall .
+	go build -ldflags "-s -w -X main.version=$(VERSION)" -o bin/rollcall .
 
 .PHONY: web
 web: bin/.web ## Build the page into web/dist

@@ -29,10 +29,10 @@ func (h *Hop) Close(ctx context.Context) error {
 }
 
 func (h *Hop) closeStarted(ctx context.Context) error {
-	if err := h.waitHeld(ctx); err != nil {
-		return err
-	}
-	if !h.cfg.Durable {
+	if !h.cfg.Durable { // there, what is held is in the checkpoint for the next start
+		if err := h.waitHeld(ctx); err != nil {
+			return err
+		}
 		h.Finish()
 	}
 	if err := h.Flush(ctx); err != nil {

@@ -65,7 +65,6 @@ type window struct {
 	start   int64
 	emitter *emitter
 	touched int64 // Unix ms: when it last had news to report
-	packed  bool
 }
 
 // NewHop returns a hop that does nothing until Start. It returns an error when the

@@ -26,7 +26,7 @@ const (
 type HTTPConfig struct {
 	URL    string       // the server's base, such as https://rollcall.example:8080
 	Token  string       // bearer token; none when empty
-	Client *http.Client // http.DefaultClient when nil; the hop's Timeout bounds each attempt
+	Client *http.Client // one with DefaultTimeout when nil
 }
 
 // HTTPTransport sends reports to POST /api/v1/reports as gzipped protobuf.
@@ -47,7 +47,7 @@ func NewHTTPTransport(cfg HTTPConfig) (*HTTPTransport, error) {
 		return nil, fmt.Errorf("server URL %q: it must begin with http:// or https:// and a host", u.Redacted())
 	}
 	if cfg.Client == nil {
-		cfg.Client = http.DefaultClient
+		cfg.Client = &http.Client{Timeout: DefaultTimeout}
 	}
 	return &HTTPTransport{url: u.JoinPath("api/v1/reports").String(), token: cfg.Token, client: cfg.Client}, nil
 }
@@ -81,7 +81,10 @@ func zip(batch wire.Batch) ([]byte, error) {
 		return nil, fmt.Errorf("encode the report: %w", err)
 	}
 	var out bytes.Buffer
-	z := gzip.NewWriter(&out)
+	z, err := gzip.NewWriterLevel(&out, gzip.BestSpeed) // rolls are dense already
+	if err != nil {
+		return nil, fmt.Errorf("compress the report: %w", err)
+	}
 	if _, err := z.Write(raw); err != nil {
 		return nil, fmt.Errorf("compress the report: %w", err)
 	}

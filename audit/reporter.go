@@ -172,8 +172,8 @@ func (h *Hop) acceptInJournal(em *emitter, r *wire.Report, idle bool) {
 	if r.State == wire.Closed {
 		h.cfg.Journal.dropEmitter(em.slot)
 	}
-	if len(r.Ended) == 0 && r.Number > 1 {
-		return
+	if !idle {
+		return // what the dead left may be in a part of the report that is still to come
 	}
 	if err := h.cfg.Journal.endedAccepted(); err != nil {
 		h.cfg.OnError(fmt.Errorf("%s/%s: remove the journal of a dead process: %w", r.Stream, r.Hop, err))
@@ -210,11 +210,25 @@ func (h *Hop) amend(em *emitter, now time.Time) {
 		}
 		return old
 	})
+	r.Ended = slices.Clone(r.Ended)
+	for i := range r.Ended {
+		r.Ended[i].Windows = recent(r.Ended[i].Windows, now)
+	}
 	em.fixed[0] = r
 	h.mu.Unlock()
 	if stale > 0 {
 		h.outdate(stale, now)
 	}
+}
+
+func recent(windows map[time.Time][2]uint32, now time.Time) map[time.Time][2]uint32 {
+	out := make(map[time.Time][2]uint32, len(windows))
+	for start, span := range windows {
+		if now.Sub(start) <= oldest {
+			out[start] = span
+		}
+	}
+	return out
 }
 
 // Flush makes a report of all observed so far and waits until the server has it. In

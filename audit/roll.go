@@ -207,13 +207,6 @@ func (s *settled) covers(first, last uint32) bool {
 	return n == uint64(last)-uint64(first)+1
 }
 
-// pack makes the set small, once its window is quiet.
-func (s *settled) pack() {
-	if s.bm != nil {
-		s.bm.RunOptimize()
-	}
-}
-
 func (s *settled) size() int {
 	if s.bm == nil {
 		return 0

@@ -85,7 +85,7 @@ func (h *Hop) gather() map[*emitter][]wire.Window {
 		}
 		slices.SortFunc(one.Sources, bySource)
 		h.mu.Lock()
-		w.touched, w.packed, w.emitter.touched = now.UnixMilli(), false, now.UnixMilli()
+		w.touched, w.emitter.touched = now.UnixMilli(), now.UnixMilli()
 		h.mu.Unlock()
 		out[w.emitter] = append(out[w.emitter], *one)
 	}

@@ -66,23 +66,6 @@ func (s Set) minus(o Set) Set {
 	return rest
 }
 
-func (s Set) intersect(o Set) Set {
-	both := newSet()
-	for source, b := range s.Rolls {
-		if other := o.Rolls[source]; other != nil {
-			if common := roaring.And(b, other); !common.IsEmpty() {
-				both.Rolls[source] = common
-			}
-		}
-	}
-	for uid := range s.Foreign {
-		if _, there := o.Foreign[uid]; there {
-			both.Foreign[uid] = struct{}{}
-		}
-	}
-	return both
-}
-
 // taken is what one hop says of one window, its emitters and epochs joined.
 type taken struct {
 	kinds      [wire.Kinds]Set

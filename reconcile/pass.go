@@ -2,13 +2,10 @@ package reconcile
 
 import (
 	"context"
-	"fmt"
 	"hash/fnv"
-	"maps"
 	"slices"
 	"time"
 
-	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
@@ -25,24 +22,6 @@ type Store interface {
 	SetProgress(ctx context.Context, progress []store.Progress, now time.Time) error
 	historyStore
 	contentStore
-}
-
-// historyStore is what a stream's history is read from.
-type historyStore interface {
-	Settings(ctx context.Context, streams []string) (map[string]store.Settings, error)
-	ClosingsOf(ctx context.Context, streams []string) (map[string][]store.Closing, error)
-	Reports(ctx context.Context, streams []string, since time.Time) (map[string][]store.Report, error)
-	EmittersSince(ctx context.Context, streams []string, since time.Time) (map[string][]store.Emitter, error)
-	Hops(ctx context.Context, streams []string) (map[string][]store.HopSummary, error)
-	UncoveredSources(ctx context.Context, queries []store.UncoveredQuery) (map[string][]store.Uncovered, error)
-}
-
-// contentStore is what the rolls of windows are read from.
-type contentStore interface {
-	Rolls(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.RollSet, error)
-	EmitterRolls(ctx context.Context, keys []store.RollKey) (map[store.RollKey][]store.EmitterRoll, error)
-	Foreign(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.ForeignCount, error)
-	Unplaced(ctx context.Context, windows []store.WindowKey) (map[store.HopWindow]uint64, error)
 }
 
 const (
@@ -85,145 +64,6 @@ type pass struct {
 	said    []store.Verdict
 }
 
-// work is what one pass has to do on one stream.
-type work struct {
-	stream   string
-	now      time.Time
-	marks    []store.Mark // to be replaced
-	later    []store.Mark // to be made instead, of old windows that are left for later
-	windows  map[time.Time]bool
-	progress store.Progress
-	settings store.Settings
-	since    time.Time   // earliest sentAt of the new reports; zero when there are none
-	derived  []time.Time // windows to be examined whether a report mentions them or not; their grace has passed
-	running  []time.Time // later windows that have begun, to be judged if a report mentions them
-}
-
-// take decides on one mark: the stream's own and those of windows that are due or young are worked on now. An old window that only new
-// reports can change is looked at within a minute of such a report, since that needs all history from it on.
-func (w *work) take(m store.Mark, reported bool) {
-	switch {
-	case m.Start.IsZero() || !m.Due.After(w.now) || w.now.Sub(m.Start) < recent:
-		w.marks = append(w.marks, m)
-		if !m.Start.IsZero() {
-			w.windows[m.Start] = true
-		}
-	case reported && m.Due.Equal(store.Never):
-		w.marks = append(w.marks, m)
-		w.later = append(w.later, store.Mark{WindowKey: m.WindowKey, Due: w.now.Add(time.Minute)})
-	}
-}
-
-// oldest is the start of the oldest window to be judged.
-func (w *work) oldest() time.Time {
-	oldest := w.now
-	for start := range w.windows {
-		if start.Before(oldest) {
-			oldest = start
-		}
-	}
-	for _, start := range slices.Concat(w.derived, w.running) {
-		if start.Before(oldest) {
-			oldest = start
-		}
-	}
-	return oldest
-}
-
-// collect finds the windows to be judged: those marked, those not closed, and those that a report sent so early may change.
-func (p *pass) collect(ctx context.Context, due []store.Mark) error {
-	since := map[string]time.Time{}
-	for _, m := range due {
-		if p.streams[m.Stream] == nil {
-			p.streams[m.Stream] = &work{stream: m.Stream, now: p.clock(m.Stream), windows: map[time.Time]bool{}}
-		}
-		if old, ok := since[m.Stream]; m.Start.IsZero() && !m.Since.IsZero() && (!ok || m.Since.Before(old)) {
-			since[m.Stream] = m.Since
-		}
-	}
-	names := slices.Sorted(maps.Keys(p.streams))
-	marks, err := p.store.MarksOf(ctx, names)
-	if err != nil {
-		return err
-	}
-	for _, m := range marks {
-		p.streams[m.Stream].take(m, !since[m.Stream].IsZero())
-	}
-	if len(since) > 0 {
-		bound, err := p.store.BoundAfter(ctx, since)
-		if err != nil {
-			return err
-		}
-		for _, k := range bound {
-			p.streams[k.Stream].windows[k.Start] = true
-		}
-	}
-	for stream, t := range since {
-		p.streams[stream].since = t
-	}
-	return p.collectDerived(ctx, names)
-}
-
-// collectDerived adds the windows that ended since the stream was last examined.
-func (p *pass) collectDerived(ctx context.Context, names []string) error {
-	progress, err := p.store.ProgressOf(ctx, names)
-	if err != nil {
-		return err
-	}
-	settings, err := p.store.Settings(ctx, names)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		w := p.streams[name]
-		w.progress, w.settings = progress[name], settings[name]
-		w.derived, w.running = w.unexamined()
-	}
-	return nil
-}
-
-// unexamined lists the windows from Examined on that have begun, in two parts: those whose grace has passed, and those later. It begins earlier
-// where a new report was sent so early that it may change what was found.
-func (w *work) unexamined() (ended, running []time.Time) {
-	p, s := w.progress, w.settings
-	if p.Earliest.IsZero() {
-		return nil, nil
-	}
-	start := later(p.Earliest, p.Examined)
-	if back := w.since.Add(-p.Reach); !w.since.IsZero() && back.Before(start) {
-		length := time.Duration(s.Seconds(back)) * time.Second
-		start = later(p.Earliest, back.Truncate(length).Add(-length))
-	}
-	for !start.After(w.now) && len(ended) < maxDerived {
-		end := start.Add(time.Duration(s.Seconds(start)) * time.Second)
-		if end.Add(s.Grace).After(w.now) {
-			running = append(running, start)
-		} else {
-			ended = append(ended, start)
-		}
-		start = end
-	}
-	return ended, running
-}
-
-// groups parts the streams into one group that needs only recent history and the others one by one.
-func (p *pass) groups() [][]*work {
-	var near []*work
-	var groups [][]*work
-	for _, name := range slices.Sorted(maps.Keys(p.streams)) {
-		w := p.streams[name]
-		if w.now.Sub(w.oldest()) > recent {
-			groups = append(groups, []*work{w})
-			continue
-		}
-		near = append(near, w)
-	}
-	for chunk := range slices.Chunk(near, 1000) {
-		groups = append(groups, chunk)
-	}
-	return groups
-}
-
 // judge judges the windows of a group of streams and stores what is to be said of them.
 func (p *pass) judge(ctx context.Context, group []*work) error {
 	oldest := p.latest
@@ -255,14 +95,6 @@ func (p *pass) judge(ctx context.Context, group []*work) error {
 		return err
 	}
 	return p.advance(ctx, group, before)
-}
-
-// starts lists the windows to be judged.
-func (w *work) starts() []time.Time {
-	for _, start := range w.derived {
-		w.windows[start] = true
-	}
-	return slices.SortedFunc(maps.Keys(w.windows), time.Time.Compare)
 }
 
 // say stores the verdicts of the windows that differ from what was said before, and returns all that now stand.
@@ -408,130 +240,6 @@ func (p *pass) nextExamination(w *work) store.Mark {
 
 func spread(stream string, length time.Duration) time.Duration {
 	h := fnv.New64a()
-	h.Write([]byte(stream)) //nolint:errcheck // a hash never fails
+	h.Write([]byte(stream)) // a hash never fails
 	return time.Duration(h.Sum64() % uint64(length))
-}
-
-// historyQuery names a stream and its settings.
-type historyQuery struct {
-	stream   string
-	settings store.Settings
-}
-
-// loadHistories reads what was reported since an instant. The reports are read first, then what says which of them count, and the caller
-// reads rolls after: so a watermark that counts never precedes its rolls.
-func loadHistories(ctx context.Context, s historyStore, queries []historyQuery, since time.Time) (map[string]*history, error) {
-	names := make([]string, len(queries))
-	for i, q := range queries {
-		names[i] = q.stream
-	}
-	reports, err := s.Reports(ctx, names, since)
-	if err != nil {
-		return nil, err
-	}
-	emitters, err := s.EmittersSince(ctx, names, since.Add(-historyMargin))
-	if err != nil {
-		return nil, err
-	}
-	hops, err := s.Hops(ctx, names)
-	if err != nil {
-		return nil, err
-	}
-	closings, err := s.ClosingsOf(ctx, names)
-	if err != nil {
-		return nil, err
-	}
-	uncovered, err := s.UncoveredSources(ctx, uncoveredQueries(queries))
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[string]*history, len(queries))
-	for _, q := range queries {
-		found[q.stream] = newHistory(Stream{
-			Settings: q.settings, Since: since.UnixMilli(), Hops: hops[q.stream], Emitters: emitters[q.stream],
-			Reports: reports[q.stream], Closings: closings[q.stream], Uncovered: uncovered[q.stream],
-		})
-	}
-	return found, nil
-}
-
-func uncoveredQueries(queries []historyQuery) []store.UncoveredQuery {
-	found := make([]store.UncoveredQuery, len(queries))
-	for i, q := range queries {
-		reach := q.settings.Grace
-		if n := len(q.settings.Lengths); n > 0 {
-			reach += time.Duration(q.settings.Lengths[n-1].Seconds) * time.Second
-		}
-		found[i] = store.UncoveredQuery{Stream: q.stream, Reach: reach}
-		for _, e := range q.settings.Edges {
-			found[i].NotFirst = append(found[i].NotFirst, e.To)
-		}
-	}
-	return found
-}
-
-// fillWindows reads what the hops took over of the windows. Where the rolls of several emitters may overlap, the
-// rolls by emitter are read too.
-func fillWindows(ctx context.Context, s contentStore, windows []*window) error {
-	var keys []store.WindowKey
-	for _, w := range windows {
-		if w.mentioned() {
-			keys = append(keys, w.key())
-		}
-	}
-	if len(keys) == 0 {
-		for _, w := range windows {
-			w.fill(content{}, func(string) uint64 { return 0 })
-		}
-		return nil
-	}
-	rolls, err := s.Rolls(ctx, keys)
-	if err != nil {
-		return err
-	}
-	if err := nameOverlaps(ctx, s, rolls); err != nil {
-		return err
-	}
-	foreign, err := s.Foreign(ctx, keys)
-	if err != nil {
-		return err
-	}
-	unplaced, err := s.Unplaced(ctx, keys)
-	if err != nil {
-		return err
-	}
-	for _, w := range windows {
-		k := w.key()
-		w.fill(gather(rolls[k], foreign[k]), func(hop string) uint64 { return unplaced[store.HopWindow{WindowKey: k, Hop: hop}] })
-	}
-	return nil
-}
-
-// nameOverlaps finds by name what more than one emitter of an epoch saw.
-func nameOverlaps(ctx context.Context, s contentStore, rolls map[store.WindowKey][]store.RollSet) error {
-	var keys []store.RollKey
-	where := map[store.RollKey]*store.RollSet{}
-	for window, sets := range rolls {
-		for i := range sets {
-			set := &sets[i]
-			if seen := set.Rolls[wire.Seen]; seen != nil && set.Cards > seen.GetCardinality() {
-				k := store.RollKey{WindowKey: window, Hop: set.Hop, Epoch: set.Epoch, Source: set.Source}
-				keys = append(keys, k)
-				where[k] = set
-			}
-		}
-	}
-	if len(keys) == 0 {
-		return nil
-	}
-	byEmitter, err := s.EmitterRolls(ctx, keys)
-	if err != nil {
-		return fmt.Errorf("name overlaps: %w", err)
-	}
-	for k, emitters := range byEmitter {
-		if set := where[k]; set != nil {
-			set.Duplicated = overlap(emitters)
-		}
-	}
-	return nil
 }

@@ -145,8 +145,10 @@ func (r *Reconciler) pass(ctx context.Context) {
 // cronLogger passes what cron says on to slog.
 type cronLogger struct{ log *slog.Logger }
 
-func (l cronLogger) Info(msg string, args ...any) { l.log.Debug("schedule: "+msg, args...) }
+func (l cronLogger) Info(msg string, args ...any) {
+	l.log.Debug("schedule", append(args, "did", msg)...)
+}
 
 func (l cronLogger) Error(err error, msg string, args ...any) {
-	l.log.Error("schedule: "+msg, append(args, "error", err)...)
+	l.log.Error("schedule", append(args, "failed", msg, "error", err)...)
 }

@@ -73,7 +73,7 @@ func newStage(t *testing.T, s *store.Store, seed, n int) *stage {
 func (st *stage) put(p *play) {
 	st.t.Helper()
 	s, m := store.DefaultSettings(p.stream), p.history.Settings
-	s.Lengths = []store.Length{{Seconds: uint32(m.WindowSeconds)}}
+	s.Lengths = []store.Length{{Seconds: m.WindowSeconds}}
 	s.Grace, s.Settle, s.Skew = m.Grace, m.Settle, m.Skew
 	for _, e := range m.Edges {
 		s.Edges = append(s.Edges, edgeOf(st.t, e))

@@ -12,5 +12,5 @@ export default defineConfig({
     reportCompressedSize: true,
   },
   server: { host: '127.0.0.1', proxy: { '/api': api } },
-  test: { environment: 'happy-dom', css: true, include: ['src/**/*.test.{ts,tsx}'] },
+  test: { css: true, include: ['src/**/*.test.{ts,tsx}'] },
 });

@@ -168,7 +168,9 @@ func (c *Consumer) state(p partition, l *lane) {
 // processed and durable; call it also when nothing was polled. A failed Commit has
 // committed nothing that is not reported, and may be repeated.
 //
-// With a hop in durable mode use Done and Mark instead: there the checkpoint decides.
+// A hop in durable mode uses Mark about once a heartbeat, and Done before each
+// Checkpoint for what that checkpoint makes durable. If it commits offsets to the
+// group at all, then only after the checkpoint that holds them is stored.
 func (c *Consumer) Commit(ctx context.Context) error {
 	polled := c.client.UncommittedOffsets()
 	if len(polled) > 0 {

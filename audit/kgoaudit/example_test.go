@@ -2,7 +2,7 @@ package kgoaudit_test
 
 import (
 	"context"
-	"log"
+	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -15,24 +15,24 @@ import (
 func ExampleNewProducer() {
 	server, err := audit.NewHTTPTransport(audit.HTTPConfig{URL: "http://127.0.0.1:8080"})
 	if err != nil {
-		log.Print(err)
+		fmt.Println(err)
 		return
 	}
 	hop := audit.HopConfig{Stream: "orders", Hop: "app", Transport: server}
 	roll, err := kgoaudit.NewProducer(kgoaudit.ProducerConfig{Hop: hop, Topics: []string{"orders"}, JournalDir: "/var/lib/shop"})
 	if err != nil {
-		log.Print(err)
+		fmt.Println(err)
 		return
 	}
 	client, err := kgo.NewClient(kgo.SeedBrokers("127.0.0.1:9092"), kgo.WithHooks(roll))
 	if err != nil {
-		log.Print(err)
+		fmt.Println(err)
 		return
 	}
 	client.Produce(context.Background(), &kgo.Record{Topic: "orders", Value: []byte("3 books")}, nil)
 
-	log.Print(client.Flush(context.Background())) // at the end: what is in the buffer has not left
-	log.Print(roll.Close(context.Background()))
+	fmt.Println(client.Flush(context.Background())) // at the end: what is in the buffer has not left
+	fmt.Println(roll.Close(context.Background()))
 }
 
 // A consumer polls, stores, observes, and commits last.
@@ -41,14 +41,14 @@ func ExampleConsumer() {
 	var store func(*kgo.Record)
 	hop, err := audit.NewHop(audit.HopConfig{Stream: "orders", Hop: "sink", After: []string{"app"}, Transport: server})
 	if err != nil {
-		log.Print(err)
+		fmt.Println(err)
 		return
 	}
 	hop.Start()
 	client, err := kgo.NewClient(kgo.ConsumerGroup("sink"), kgo.ConsumeTopics("orders"), kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
-		log.Print(err)
+		fmt.Println(err)
 		return
 	}
 	lanes := kgoaudit.NewConsumer(client, hop, "orders")
@@ -60,7 +60,7 @@ func ExampleConsumer() {
 		})
 		cancel()
 		if err := lanes.Commit(ctx); err != nil {
-			log.Print(err)
+			fmt.Println(err)
 		}
 	}
 }

@@ -251,7 +251,7 @@ func TestErrorsTellWhatTheServerSays(t *testing.T) {
 		says []string
 	}{
 		{[]string{"windows", "gone"}, []string{"404", "there is no stream gone"}},
-		{[]string{"hours"}, []string{"the request is wrong", "query.from: not an instant"}},
+		{[]string{"hours"}, []string{"GET /hours: ", "the request is wrong", "query.from: not an instant"}},
 	} {
 		got := run(t, s, c.args...)
 		for _, want := range c.says {

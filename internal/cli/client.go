@@ -50,6 +50,9 @@ func (r *refusal) Error() string {
 		text += ": " + told
 	}
 	for _, f := range p.Errors {
+		if f.Message != "" && strings.Contains(p.Detail, f.Message) {
+			continue // said already
+		}
 		text += fmt.Sprintf("\n  %s: %s", firstOf(f.Path, "(the whole)"), f.Message)
 	}
 	return text
@@ -157,6 +160,7 @@ func (c *client) away(err error) error {
 
 // refused reads the problem details and gives them the exit code of their status.
 func refused(method, path string, answer *http.Response, text []byte) error {
+	path, _, _ = strings.Cut(path, "?")
 	r := &refusal{method: method, path: path}
 	if err := json.Unmarshal(text, &r.problem); err != nil {
 		r.problem = api.Problem{Detail: strings.TrimSpace(string(text[:min(len(text), 300)]))}

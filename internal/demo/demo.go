@@ -34,7 +34,7 @@ const (
 
 const (
 	windowLength = 10 * time.Second
-	heartbeat    = time.Second
+	heartbeat    = 2 * time.Second
 )
 
 // ErrDifference says that Rollcall missed a planted event, named one that was not

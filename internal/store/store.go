@@ -113,7 +113,7 @@ func (s *Store) query(ctx context.Context, what, sql string, args params, scan f
 	if err != nil {
 		return fmt.Errorf("store: %s: %w", what, away(err))
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err below says what went wrong
+	defer rows.Close() // rows.Err below says what went wrong
 	for rows.Next() {
 		if err := scan(rows); err != nil {
 			return fmt.Errorf("store: %s: read row: %w", what, err)
@@ -134,7 +134,7 @@ func (s *Store) insert(ctx context.Context, table string, rows [][]any) error {
 	if err != nil {
 		return fmt.Errorf("store: insert into %s: %w", table, away(err))
 	}
-	defer batch.Close() //nolint:errcheck // a batch that was sent is closed
+	defer batch.Close() // a batch that was sent is closed already
 	for _, row := range rows {
 		if err := batch.Append(row...); err != nil {
 			return fmt.Errorf("store: insert into %s: row: %w", table, err)

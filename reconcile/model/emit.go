@@ -156,7 +156,7 @@ func (w *world) ended(dead *simEmitter) []wire.Ended {
 
 // unreported lists the windows in which the source numbered events after the emitter's last report.
 func (e *simEmitter) unreported(source *simSource) []time.Time {
-	last := time.Duration(-never)
+	last := -never
 	for _, at := range e.beats {
 		last = max(last, at)
 	}

@@ -1,3 +1,4 @@
+// @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { go, hourPath, hoursPath, parse, place, startRouter, uidPath, windowPath, withView } from './router';
 

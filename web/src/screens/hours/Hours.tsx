@@ -4,7 +4,7 @@ import { narrow } from '../../grid/Grid';
 import { live, now } from '../../live/connection';
 import { Trouble } from '../../parts/Trouble';
 import { Verdict, type Sentence } from '../../parts/Verdict';
-import { go, hoursPath } from '../../router/router';
+import { go, hoursPath, place } from '../../router/router';
 import { day } from '../../text/time';
 import { useHours } from './data';
 import { Empty } from './Empty';
@@ -22,7 +22,7 @@ export function Hours({ query }: { query: URLSearchParams }) {
   const hours = matrix && [...matrix.values()].flatMap((row) => [...row.values()]);
   const sentence: Sentence | undefined = known && hours && hoursSentence(known, hours, spoken(range));
   const empty = streams?.length === 0 && hours?.length === 0;
-  useShiftKeys(range);
+  useShiftKeys();
   return (
     <>
       <Verdict title="Hours" sentence={sentence} />
@@ -58,14 +58,15 @@ function Tools({ range }: { range: Range }) {
 const query = (name: string) => new URLSearchParams(location.search).get(name) ?? undefined;
 
 /** [ and ] move by one range. */
-function useShiftKeys(range: Range): void {
+function useShiftKeys(): void {
   useEffect(() => {
     const pressed = (e: KeyboardEvent) => {
       if (e.target instanceof HTMLInputElement || e.ctrlKey || e.metaKey || e.altKey) return;
+      const range = readRange(place.value.query, now.value, narrow.value); // as it is now, drawn or not
       if (e.key === '[') go(hoursPath(shifted(range, -1, now.value)));
       if (e.key === ']' && !range.current) go(hoursPath(shifted(range, 1, now.value)));
     };
     addEventListener('keydown', pressed);
     return () => removeEventListener('keydown', pressed);
-  }, [range.from, range.to, range.current]);
+  }, []);
 }

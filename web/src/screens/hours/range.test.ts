@@ -31,8 +31,8 @@ describe('the range of the grid', () => {
     expect(shifted(view('to=2026-11-22T00', true), 1, at).to).toBeUndefined();
   });
   it('is spoken with its end', () => {
-    expect(spoken(view(''))).toBe('the 24 hours to now');
-    expect(spoken(view('span=7d&to=2026-11-20T00'))).toBe('the 7 days to 20 Nov 2026 00:00 UTC');
-    expect(spoken(view('', true))).toBe('Sun 22 Nov UTC');
+    expect(spoken(view(''))).toBe('in the 24 hours to now');
+    expect(spoken(view('span=7d&to=2026-11-20T00'))).toBe('in the 7 days to 20 Nov 2026 00:00 UTC');
+    expect(spoken(view('', true))).toBe('on Sun 22 Nov UTC');
   });
 });

@@ -33,11 +33,11 @@ export function shifted(r: Range, by: -1 | 1, nowMs: number): { span: string | u
   return { span: r.span === '7d' ? '7d' : undefined, to: to > floorHour(nowMs) ? undefined : hourKey(to) };
 }
 
-/** "the 24 hours to 14:00 UTC" as it stands in a sentence. */
+/** "in the 24 hours to now", as it stands in a sentence. */
 export function spoken(r: Range): string {
-  if (r.span === 'day') return `${day(r.from)} UTC`;
+  if (r.span === 'day') return `on ${day(r.from)} UTC`;
   const end = r.current ? 'now' : `${date(r.to)} ${clock(r.to)} UTC`;
-  return r.span === '7d' ? `the 7 days to ${end}` : `the 24 hours to ${end}`;
+  return r.span === '7d' ? `in the 7 days to ${end}` : `in the 24 hours to ${end}`;
 }
 
 /** The starts of the range's hours. */

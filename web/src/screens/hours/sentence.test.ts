@@ -4,7 +4,7 @@ import { hoursSentence } from './sentence';
 
 const stream = { stream: 'orders' } as Stream;
 const hour = (state: string, more: Partial<Hour> = {}) => ({ stream: 'orders', hour: '2026-11-22T05', state, produced: 10, lost: 0, pending: 0, ...more }) as Hour;
-const say = (...hours: Hour[]) => hoursSentence([stream], hours, 'the 24 hours to now');
+const say = (...hours: Hour[]) => hoursSentence([stream], hours, 'in the 24 hours to now');
 
 it('says all is accounted for only when every hour is complete', () => {
   expect(say(hour('complete'))).toMatchObject({ paint: { tone: 'complete' }, text: 'Every event in the 24 hours to now is accounted for.' });

@@ -19,6 +19,9 @@ export function Evidence({ window: w, refresh }: { window: Window; refresh: numb
   );
 }
 
+/** A lane has passed when a report brought it to the target, or when it was closed. */
+const passed = (l: LaneEvidence) => l.closed || l.passedAt !== undefined;
+
 function Told({ evidence: e }: { evidence: Shape }) {
   const hops = e.hops ?? [];
   const lanes = hops.flatMap((h) => h.lanes ?? []);
@@ -26,12 +29,12 @@ function Told({ evidence: e }: { evidence: Shape }) {
   return (
     <>
       <p class="aside">
-        A hop closes when every lane has passed its target; times are UTC.
+        A hop closes when every lane has passed its target. Times are UTC.
         {e.settleLimit !== undefined && ` What is not closed by ${instant(e.settleLimit)} is called unknown.`}
       </p>
       <Hops hops={hops} />
       <details open={lanes.length <= 24}>
-        <summary>{plural(lanes.length, 'lane')}, {count(lanes.filter((l) => !l.closed).length)} not closed</summary>
+        <summary>{plural(lanes.length, 'lane')}, {count(lanes.filter((l) => !passed(l)).length)} not past the target</summary>
         <Lanes lanes={lanes} />
       </details>
       <details>
@@ -51,13 +54,13 @@ function Told({ evidence: e }: { evidence: Shape }) {
 
 function Hops({ hops }: { hops: HopEvidence[] }) {
   return (
-    <Table label="Hops" heads={['Hop', { text: 'Seen', number: true }, 'Lanes closed', 'Target', 'K, closed at', 'Handed on']}>
+    <Table label="Hops" heads={['Hop', { text: 'Seen', number: true }, 'Target', 'Lanes past it', 'K, closed at', 'Handed on']}>
       {hops.map((h) => {
         const all = h.lanes ?? [];
         return (
           <tr key={h.hop}>
-            <th scope="row">{h.hop}</th><td class="n">{count(h.seen)}</td><td>{count(all.filter((l) => l.closed).length)} of {count(all.length)}</td>
-            <td>{instant(h.target)}</td><td>{instant(h.k)}</td><td>{instant(h.handedOn)}</td>
+            <th scope="row">{h.hop}</th><td class="n">{count(h.seen)}</td><td>{instant(h.target)}</td>
+            <td>{count(all.filter(passed).length)} of {count(all.length)}</td><td>{instant(h.k)}</td><td>{instant(h.handedOn)}</td>
           </tr>
         );
       })}
@@ -67,11 +70,11 @@ function Hops({ hops }: { hops: HopEvidence[] }) {
 
 function Lanes({ lanes }: { lanes: LaneEvidence[] }) {
   return (
-    <Table label="Lanes" heads={['Hop', 'Lane', 'Closed', 'Watermark', 'Passed at', 'Host', 'Emitter', { text: 'Epoch', number: true }]}>
+    <Table label="Lanes" heads={['Hop', 'Lane', 'Past the target', 'Watermark', 'Passed at', 'Host', 'Emitter', { text: 'Epoch', number: true }]}>
       {lanes.map((l) => (
         <tr key={`${l.hop} ${l.epoch} ${l.lane} ${l.emitter ?? ''}`}>
           <td>{l.hop}</td><td>{l.lane === '' ? 'the emitter' : l.lane}</td>
-          <td>{l.closed ? <span class="said tone-complete"><Glyph shape="tick" />yes</span> : <span class="said tone-unknown"><Glyph shape="question" />no</span>}</td>
+          <td>{passed(l) ? <span class="said tone-complete"><Glyph shape="tick" />yes</span> : <span class="said tone-unknown"><Glyph shape="question" />no</span>}</td>
           <td>{instant(l.watermark)}</td><td>{instant(l.passedAt)}</td><td>{l.host ?? '–'}</td><td class="uid">{l.emitter ?? '–'}</td><td class="n">{count(l.epoch)}</td>
         </tr>
       ))}

@@ -1,0 +1,98 @@
+package reference_test
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/rollcallhq/rollcall/inspector/api"
+	"github.com/rollcallhq/rollcall/internal/cli"
+)
+
+// meanings explains the settings of a stream; every field must be here.
+var meanings = map[string]string{
+	"windowSeconds":               "Length of a window: 10, 60, 300, 600 or 3600. Default 60. A change takes effect from a future hour on.",
+	"windowFrom":                  "The first window of a changed length, on the hour; the server chooses one when it is absent.",
+	"graceSeconds":                "How long after its end no window closes, so that every emitter has had time to say it exists. Default 10.",
+	"settleSeconds":               "How long a window may be `settling` before it is `unknown`. Default 120.",
+	"skewMillis":                  "How far the clocks of hosts may differ. Each later hop has to get this much further. Default 2000.",
+	"edges":                       "Required edges, as `app..agent`. They belong to every window, also when a hop is silent. Default: every edge that reports name.",
+	"expectTraffic":               "An hour without any event is not normal. Kept and shown; verdicts do not depend on it.",
+	"owner":                       "Who to ask. Shown beside the stream.",
+	"hops.NAME.rewrites":          "The hop changes payloads on purpose. Kept and shown; verdicts do not depend on it.",
+	"certify.auto":                "Kept and shown; verdicts do not depend on it.",
+	"certify.allow":               "Kept and shown; verdicts do not depend on it.",
+	"objectives.completeness":     "The share of events that should arrive. Kept and shown; verdicts do not depend on it.",
+	"objectives.latencyP99Millis": "The latency that 99 % of events should keep. Kept and shown; verdicts do not depend on it.",
+}
+
+// configurationPage lists the flags of serve and the settings of a stream.
+func configurationPage(t *testing.T) string {
+	var b strings.Builder
+	b.WriteString("# Configuration\n\n" +
+		"`rollcall serve` is configured by flags, by variables of the environment, and by a YAML file (`--config FILE`). The command line wins over the\n" +
+		"environment, and the environment over the file. The file's keys are the flags' names; an unknown key is refused with its line.\n\n" +
+		"The server asks nobody for a token, so it listens on loopback only; another address is refused.\n\n" +
+		"| flag and key | variable | default | meaning |\n|---|---|---|---|\n")
+	flags := reflect.TypeFor[cli.Serve]()
+	for i := range flags.NumField() {
+		if f := flags.Field(i); f.Tag.Get("kong") != "-" {
+			b.WriteString(flagRow(f))
+		}
+	}
+	b.WriteString("\n## Streams\n\n" +
+		"The settings of a stream are set by `PUT /api/v1/streams/{stream}`, or under `streams:` in the file, by the stream's name. All are optional; one that is\n" +
+		"absent takes its default. What the file says is put in force at every start.\n\n" +
+		"| setting | meaning |\n|---|---|\n")
+	left := len(meanings)
+	for _, name := range settings("", reflect.TypeFor[api.Settings]()) {
+		if meanings[name] == "" {
+			t.Errorf("setting %s has no meaning in this test", name)
+		}
+		left--
+		fmt.Fprintf(&b, "| `%s` | %s |\n", name, meanings[name])
+	}
+	if left != 0 {
+		t.Errorf("%d meanings are of no setting", left)
+	}
+	b.WriteString("\n```yaml\nlisten: 127.0.0.1:8080\ndata: /var/lib/rollcall\nstreams:\n  orders:\n    edges: [app..agent, agent..warehouse]\n    graceSeconds: 10\n    owner: growth\n```\n")
+	return b.String()
+}
+
+func flagRow(f reflect.StructField) string {
+	tag := func(name string) string { return f.Tag.Get(name) }
+	name := tag("name")
+	if name == "" {
+		name = strings.ToLower(f.Name)
+	}
+	usual := "-"
+	if v := tag("default"); v != "" {
+		usual = "`" + v + "`"
+	}
+	meaning := strings.ReplaceAll(tag("help"), "${enum}", strings.ReplaceAll(tag("enum"), ",", ", "))
+	return fmt.Sprintf("| `--%s` | `%s` | %s | %s |\n", name, tag("env"), usual, meaning)
+}
+
+// settings returns the names of the fields of a settings type, with dots between.
+func settings(prefix string, of reflect.Type) []string {
+	var names []string
+	for i := range of.NumField() {
+		f := of.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		name = prefix + name
+		at := f.Type
+		if at.Kind() == reflect.Map {
+			name, at = name+".NAME", at.Elem()
+		}
+		if at.Kind() == reflect.Pointer {
+			at = at.Elem()
+		}
+		if at.Kind() == reflect.Struct && at.PkgPath() == of.PkgPath() {
+			names = append(names, settings(name+".", at)...)
+			continue
+		}
+		names = append(names, name)
+	}
+	return names
+}

@@ -1,0 +1,88 @@
+package reference_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rollcallhq/rollcall/ingest"
+	"github.com/rollcallhq/rollcall/inspector"
+	"github.com/rollcallhq/rollcall/reconcile"
+)
+
+// metricsPage lists what the parts of a server register, without starting any.
+func metricsPage(t *testing.T) string {
+	registry := prometheus.NewRegistry()
+	if _, err := ingest.New(ingest.Deps{Registry: registry, Log: slog.New(slog.DiscardHandler)}, ingest.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reconcile.New(nil, reconcile.Config{}, registry, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := inspector.New(inspector.Deps{Registry: registry, Log: slog.New(slog.DiscardHandler)}, inspector.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	rows := metricRows(t, registry)
+	return "# Metrics\n\n" +
+		"`GET /metrics` answers in the Prometheus text format. Beside these there are `go_…` and `process_…`, those of the Prometheus client.\n" +
+		"A series with labels appears when it first counts something.\n\n" +
+		"| name | type | labels | meaning |\n|---|---|---|---|\n" + strings.Join(rows, "")
+}
+
+// desc takes the words of a prometheus.Desc, which shows them no other way.
+var desc = regexp.MustCompile(`fqName: "([^"]*)", help: "([^"]*)",.* variableLabels: \{([^}]*)\}`)
+
+func metricRows(t *testing.T, registry *prometheus.Registry) []string {
+	t.Helper()
+	found := make(chan *prometheus.Desc)
+	go func() {
+		registry.Describe(found)
+		close(found)
+	}()
+	var rows []string
+	for d := range found {
+		words := desc.FindStringSubmatch(d.String())
+		if words == nil {
+			t.Fatalf("cannot read %s", d)
+		}
+		labels := "-"
+		if words[3] != "" {
+			labels = "`" + strings.ReplaceAll(words[3], ",", "` `") + "`"
+		}
+		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s | %s |\n", words[1], typeOf(t, registry, d), labels, words[2]))
+	}
+	slices.Sort(rows)
+	return rows
+}
+
+// only is a collector of one description.
+type only struct{ desc *prometheus.Desc }
+
+func (o only) Describe(to chan<- *prometheus.Desc) { to <- o.desc }
+
+func (only) Collect(chan<- prometheus.Metric) {}
+
+// typeOf asks the registry for the collector that holds d, by offering another of the same description.
+func typeOf(t *testing.T, registry *prometheus.Registry, d *prometheus.Desc) string {
+	t.Helper()
+	var there prometheus.AlreadyRegisteredError
+	if err := registry.Register(only{d}); !errors.As(err, &there) {
+		t.Fatalf("the registry does not know %s: %v", d, err)
+	}
+	switch there.ExistingCollector.(type) {
+	case prometheus.Gauge, *prometheus.GaugeVec:
+		return "gauge"
+	case prometheus.Counter, *prometheus.CounterVec:
+		return "counter"
+	case prometheus.Histogram, *prometheus.HistogramVec:
+		return "histogram"
+	}
+	t.Fatalf("%s is a %T", d, there.ExistingCollector)
+	return ""
+}
