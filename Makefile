@@ -31,7 +31,7 @@ build: web bin/lib/.fetched ## Build bin/rollcall with the page in it, and bin/l
 	go build -ldflags "-s -w -X main.version=$(VERSION)" -o bin/rollcall .
 
 .PHONY: web
-web: bin/.web ## Build the page into web/dist
+web: web/dist/index.html ## Build the page into web/dist
 
 .PHONY: demo
 demo: build ## Run the demo: real flights, planted faults, and what Rollcall says of them (DEMO="--rounds 1")
@@ -66,7 +66,8 @@ soak: build ## Compare the service with the model for hours: SOAK (1000) rounds 
 
 .PHONY: clean
 clean: ## Remove what was built; the user's cache keeps the downloads
-	rm -rf bin web/dist web/node_modules
+	rm -rf bin web/node_modules
+	find web/dist -mindepth 1 ! -name .gitkeep -delete
 
 .PHONY: tools
 tools: bin/tools/golangci-lint bin/tools/buf bin/tools/govulncheck
@@ -80,7 +81,7 @@ bin/tools/buf: Makefile
 bin/tools/govulncheck: Makefile
 	scripts/tool.sh bin/tools $(VULN)
 
-bin/lib/.fetched: scripts/fetch.sh scripts/cache.sh
+bin/lib/.fetched: scripts/fetch.sh scripts/cache.sh $(if $(wildcard bin/lib/libchdb.so),,FORCE)
 	scripts/fetch.sh bin/lib
 	@touch $@
 
@@ -89,6 +90,8 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	npm --prefix web ci --no-audit --no-fund
 	@touch $@
 
-bin/.web: web/node_modules/.package-lock.json $(WEB_SOURCES)
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
 	npm --prefix web run build
-	@mkdir -p bin && touch $@
+
+.PHONY: FORCE
+FORCE:

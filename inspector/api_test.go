@@ -18,7 +18,7 @@ import (
 )
 
 func TestWrongRequestsAreToldWhatIsWrong(t *testing.T) {
-	long := strings.Repeat("x", maxBody)
+	f, long := newFixture(t), strings.Repeat("x", maxBody)
 	for _, c := range []struct {
 		name, method, path, body string
 		status                   int
@@ -83,7 +83,6 @@ func TestWrongRequestsAreToldWhatIsWrong(t *testing.T) {
 		{"closing a lane without its name", "POST", "/streams/orders/lanes/close", `{"at":"2026-11-22T05:00:00Z","why":"x","hop":"app"}`, 400, "which lane"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := newFixture(t)
 			wantProblem(t, f.ask(c.method, "/api/v1"+c.path, c.body, "Content-Type", "application/json"), c.status, c.says)
 			if len(f.store.closings)+len(f.store.settings) > 0 {
 				t.Error("a request that was refused changed something")

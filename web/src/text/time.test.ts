@@ -23,7 +23,7 @@ describe('time', () => {
   });
   it('ends the day at 24:00, and shows seconds of short windows', () => {
     expect(span(Date.parse('2026-11-22T23:00:00Z'), Date.parse('2026-11-23T00:00:00Z'))).toBe('23:00–24:00');
-    expect(span(at, at + 10_000)).toBe('05:09–05:09:10');
+    expect(span(at, at + 10_000)).toBe('05:09:00–05:09:10');
     expect(floorDay(at)).toBe(Date.parse('2026-11-22T00:00:00Z'));
   });
 });

@@ -48,9 +48,11 @@ export function exactClock(ms: number): string {
   return new Date(ms).toISOString().slice(11, 23).replace(/\.000$/, '');
 }
 
-/** 05:09–05:10; an interval that ends at midnight ends at 24:00. */
+/** 05:09–05:10, both with seconds where one needs them; an interval that ends at midnight ends at 24:00. */
 export function span(from: number, to: number): string {
-  return `${clock(from)}–${to % dayMs === 0 ? '24:00' : clock(to)}`;
+  const length = from % minuteMs === 0 && to % minuteMs === 0 ? 5 : 8;
+  const text = (ms: number) => new Date(ms).toISOString().slice(11, 11 + length);
+  return `${text(from)}–${to % dayMs === 0 ? '24:00:00'.slice(0, length) : text(to)}`;
 }
 
 /** 22 Nov 05:09:03.120, for tables; a dash when there is none. */
