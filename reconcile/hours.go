@@ -30,6 +30,10 @@ func (r *Reader) Hours(ctx context.Context, streams []string, from, to, now time
 	if err != nil {
 		return nil, err
 	}
+	hops, err := r.store.Hops(ctx, streams)
+	if err != nil {
+		return nil, err
+	}
 	byHour := map[store.WindowKey][]store.EdgeHour{}
 	for _, e := range edges {
 		k := store.WindowKey{Stream: e.Stream, Start: e.Start.UTC()}
@@ -43,7 +47,7 @@ func (r *Reader) Hours(ctx context.Context, streams []string, from, to, now time
 		}
 		for start := later(from, p.Earliest.Truncate(time.Hour)); start.Before(to) && !start.After(now); start = start.Add(time.Hour) {
 			sums := required(byHour[store.WindowKey{Stream: stream, Start: start}], settings[stream])
-			hours = append(hours, rollUp(start, sums, p, settings[stream], now))
+			hours = append(hours, rollUp(start, sums, p, settings[stream], firstEdge(hops[stream], settings[stream]), now))
 		}
 	}
 	return hours, nil
@@ -72,20 +76,47 @@ func required(sums []store.EdgeHour, s store.Settings) []store.EdgeHour {
 	return slices.DeleteFunc(slices.Clone(sums), func(e store.EdgeHour) bool { return !slices.Contains(s.Edges, e.Edge) })
 }
 
+// firstEdge is the instant from which a report, or a setting, says that a hop comes after another. A window whose grace ended before it
+// has an edge only if a report that mentions it says so: otherwise nothing was compared, and it is not complete.
+func firstEdge(hops []store.HopSummary, s store.Settings) time.Time {
+	if len(s.Edges) > 0 {
+		return time.Time{}
+	}
+	first := store.Never
+	for i := range hops {
+		for _, at := range hops[i].AfterFirst {
+			if t := time.UnixMilli(at); t.Before(first) {
+				first = t
+			}
+		}
+	}
+	return first
+}
+
+// edgeless says whether the window that starts at start has no edge unless a report that mentions it names one.
+func edgeless(start, firstEdge time.Time, s store.Settings) bool {
+	return !firstEdge.Before(start.Add(time.Duration(s.Seconds(start))*time.Second + s.Grace))
+}
+
 // rollUp joins the sums of one hour's edges. Windows without a stored verdict are complete once the stream was examined past
-// them; before that the hour is not.
-func rollUp(start time.Time, sums []store.EdgeHour, p store.Progress, s store.Settings, now time.Time) store.Hour {
+// them; before that the hour is not, nor where they have no edge.
+func rollUp(start time.Time, sums []store.EdgeHour, p store.Progress, s store.Settings, firstEdge, now time.Time) store.Hour {
 	h := store.Hour{Stream: s.Stream, Start: start, State: store.Complete}
 	end := start.Add(time.Hour)
-	unexamined := windowsBetween(later(later(start, p.Earliest), p.Examined), end, s)
-	covered := len(sums) > 0
+	from := later(start, p.Earliest)
+	unexamined := windowsBetween(later(from, p.Examined), end, s)
+	covered, stored := len(sums) > 0, len(sums) > 0
 	for i := range sums {
 		h.State = h.State.Worse(sums[i].Worst)
 		addCounts(&h.Counts, &sums[i].Counts)
 		covered = covered && sums[i].Unexamined >= unexamined
+		stored = stored && sums[i].Windows >= windowsBetween(from, end, s)
 	}
 	for i := range sums {
 		h.Produced = max(h.Produced, sums[i].Produced)
+	}
+	if edgeless(from, firstEdge, s) && !stored {
+		h.State = h.State.Worse(store.Unknown)
 	}
 	switch {
 	case now.Before(end):
@@ -178,9 +209,16 @@ func (r *Reader) Watermark(ctx context.Context, stream, hop string, now time.Tim
 	if err != nil {
 		return time.Time{}, nil, false, err
 	}
-	mark := k.progress.Examined
-	if mark.IsZero() {
-		mark = k.progress.Earliest
+	hops, err := r.store.Hops(ctx, []string{stream})
+	if err != nil {
+		return time.Time{}, nil, false, err
+	}
+	mark := later(k.progress.Earliest, k.progress.Examined)
+	if start, there, err := r.unjudged(ctx, k, firstEdge(hops[stream], k.settings)); err != nil || there && start.Before(mark) {
+		if err != nil {
+			return time.Time{}, nil, false, err
+		}
+		mark = start
 	}
 	for edge, start := range bad[stream] {
 		if counts(edge) && start.Before(mark) {
@@ -193,6 +231,26 @@ func (r *Reader) Watermark(ctx context.Context, stream, hop string, now time.Tim
 	}
 	mark, blocked := walk(mark, all, counts)
 	return mark, blocked, true, nil
+}
+
+// unjudged finds the first window that has no edge, so that nothing was compared.
+func (r *Reader) unjudged(ctx context.Context, k known, firstEdge time.Time) (time.Time, bool, error) {
+	if !edgeless(k.progress.Earliest, firstEdge, k.settings) {
+		return time.Time{}, false, nil
+	}
+	stored, err := r.store.VerdictsIn(ctx, k.settings.Stream, k.progress.Earliest, firstEdge)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	for start := range k.starts(k.progress.Earliest, firstEdge, firstEdge) {
+		if !edgeless(start, firstEdge, k.settings) {
+			break
+		}
+		if !slices.ContainsFunc(stored, func(v store.Verdict) bool { return v.Start.Equal(start) }) {
+			return start, true, nil
+		}
+	}
+	return time.Time{}, false, nil
 }
 
 // walk goes from mark over the windows that follow for as long as each is complete on all edges that count.

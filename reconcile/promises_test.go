@@ -359,3 +359,54 @@ func (st *stage) passUntilQuiet(latest time.Time) {
 	}
 	st.t.Fatalf("passes at one instant go on saying something new: %+v", last[0])
 }
+
+func TestAStreamWithoutAnEdgeIsNeverComplete(t *testing.T) {
+	s := newScene(t)
+	s.hear(100, s.says("app", 1, 0), saw(s.says("app", 1, 65), 0, span(0, 9)))
+	s.wait(400)
+	s.wait(4000)
+	reader := NewReader(s.store)
+	hours, err := reader.Hours(t.Context(), nil, five, five.Add(time.Hour), s.now)
+	if err != nil || len(hours) != 1 || hours[0].State != store.Unknown {
+		t.Fatalf("hours %+v, %v: want one that is unknown", hours, err)
+	}
+	mark, _, ok, err := reader.Watermark(t.Context(), s.stream, "", s.now)
+	if err != nil || !ok || !mark.Equal(five) {
+		t.Fatalf("watermark %s, %v, %v: want it to stay at the first window", mark, ok, err)
+	}
+	infos, err := reader.Streams(t.Context(), s.now)
+	if err != nil || len(infos) != 1 || !infos[0].Watermark.Equal(five) {
+		t.Fatalf("streams %+v, %v: want the same watermark", infos, err)
+	}
+}
+
+func TestAnHourIsCompleteOnlyOnceAllOfItWasExamined(t *testing.T) {
+	s := newScene(t)
+	s.hear(71, s.says("app", 1, 0), s.says("sink", 2, 1, "app"),
+		saw(s.says("app", 1, 65), 0, span(0, 9)), saw(s.says("sink", 2, 70, "app"), 0, span(0, 9)))
+	state := func() store.State {
+		t.Helper()
+		hours, err := NewReader(s.store).Hours(t.Context(), []string{s.stream}, five, five.Add(time.Hour), s.now)
+		if err != nil || len(hours) != 1 {
+			t.Fatalf("%d hours, %v", len(hours), err)
+		}
+		return hours[0].State
+	}
+	if got := state(); got != store.Open {
+		t.Fatalf("the running hour is %s", got)
+	}
+	s.now = five.Add(time.Hour + time.Second)
+	if got := state(); got == store.Complete {
+		t.Fatal("an hour is complete that nobody examined")
+	}
+	s.hear(3700, s.says("app", 1, 3699), s.says("sink", 2, 3699, "app"))
+	s.wait(3704)
+	if got := state(); got != store.Settling {
+		t.Fatalf("the hour is %s before the sink passed its end", got)
+	}
+	s.hear(3710, s.says("app", 1, 3709), s.says("sink", 2, 3709, "app"))
+	s.wait(3711)
+	if got := state(); got != store.Complete {
+		t.Fatalf("the hour is %s once all lanes passed it", got)
+	}
+}

@@ -49,7 +49,7 @@ func (r *Reader) describeStreams(ctx context.Context, names []string, now time.T
 	if err != nil {
 		return nil, err
 	}
-	watermarks, err := r.watermarks(ctx, progress, settings, now)
+	watermarks, err := r.watermarks(ctx, progress, settings, hops, now)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func count(hop *store.HopInfo, e *store.Emitter, now time.Time) {
 // watermarks returns the completeness watermark of every stream, from stored verdicts alone: up to the instant the stream was examined to and
 // the complete windows that follow.
 func (r *Reader) watermarks(
-	ctx context.Context, progress map[string]store.Progress, settings map[string]store.Settings, now time.Time,
+	ctx context.Context, progress map[string]store.Progress, settings map[string]store.Settings, hops map[string][]store.HopSummary, now time.Time,
 ) (map[string]time.Time, error) {
 	since, marks := map[string]time.Time{}, map[string]time.Time{}
 	var young []store.WindowKey
@@ -104,6 +104,14 @@ func (r *Reader) watermarks(
 		since[stream] = p.Earliest
 		marks[stream] = later(p.Earliest, p.Examined)
 		k := known{settings: settings[stream], progress: p}
+		start, there, err := r.unjudged(ctx, k, firstEdge(hops[stream], k.settings))
+		if err != nil {
+			return nil, err
+		}
+		if there && start.Before(marks[stream]) {
+			marks[stream] = start
+			continue
+		}
 		for start := range k.starts(marks[stream], now, now) {
 			young = append(young, store.WindowKey{Stream: stream, Start: start})
 		}
