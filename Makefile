@@ -44,6 +44,8 @@ test: build ## Run all tests, Go and web
 	  echo "go test -race $(RACE)"; CGO_ENABLED=1 go test -race -short -timeout 15m $(RACE); \
 	else echo "no C compiler: the race detector was not run"; fi
 	npm --prefix web test
+	@if command -v chromium >/dev/null || [ -n "$${CI:-}" ]; then npm --prefix web run e2e; \
+	else echo "no chromium: the page was not tried in a browser"; fi
 
 .PHONY: bench
 bench: build ## Run the benchmarks (BENCH=pattern, BENCHTIME=1s); the figures are in docs/performance.md

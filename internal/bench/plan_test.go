@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -61,7 +62,9 @@ type machine struct {
 	hops  [][]*audit.Hop
 	lanes []string
 	clock atomic.Int64 // Unix ms, of the plan
-	send  func(hop int, batch wire.Batch) error
+
+	mu   sync.Mutex // the hops send from goroutines of their own
+	send func(hop int, batch wire.Batch) error
 }
 
 // courier is the transport of one hop: it puts the clock of the plan in the place of the real one.
@@ -76,6 +79,8 @@ func (c courier) Send(_ context.Context, batch wire.Batch) error {
 		told.Reports[i].SentAt = time.UnixMilli(c.clock.Load()).UTC()
 		told.Reports[i].Heartbeat = heartbeat
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return c.send(c.hop, told)
 }
 
@@ -133,7 +138,10 @@ func (m *machine) play(tick func(second int) error) error {
 		if err := m.report(second); err != nil {
 			return err
 		}
-		if err := tick(second + 1); err != nil {
+		m.mu.Lock()
+		err := tick(second + 1)
+		m.mu.Unlock()
+		if err != nil {
 			return err
 		}
 	}
@@ -197,7 +205,9 @@ func (m *machine) report(second int) error {
 
 // close ends the hops; what they say then is of no interest.
 func (m *machine) close() error {
+	m.mu.Lock()
 	m.send = func(int, wire.Batch) error { return nil }
+	m.mu.Unlock()
 	for _, emitters := range m.hops {
 		for _, h := range emitters {
 			if err := h.Close(context.Background()); err != nil {

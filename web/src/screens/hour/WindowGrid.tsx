@@ -58,7 +58,7 @@ class EdgeRow extends QuietRow<RowProps> {
       <div role="row" class="grid-row" aria-rowindex={p.row + 1}>
         <div role="rowheader" class="row-head">
           <b>{arrow(p.edge)}</b>
-          {p.step < minuteMs && <small>{span(p.starts[0]!, p.starts.at(-1)! + p.step)}, ten minutes a line</small>}
+          {p.step < minuteMs && <small>{span(p.starts[0]!, p.starts.at(-1)! + p.step)}</small>}
         </div>
         <div class="cells" role="presentation">
           {p.starts.map((start, col) => <Cell key={start} {...cellOf(p, start, col)} />)}
