@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -40,8 +41,15 @@ func run() int {
 	})
 }
 
+// memoryLimit is what the Go runtime is told to stay under, unless GOMEMLIMIT says otherwise: large windows would else leave the
+// collector too much slack.
+const memoryLimit = 220 << 20
+
 // serve runs a server until ctx ends.
 func serve(ctx context.Context, flags cli.Serve) error {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(flags.LogLevel)); err != nil {
 		return fmt.Errorf("log level: %w", err)

@@ -157,8 +157,15 @@ func (m *memory) AddClosing(_ context.Context, c store.Closing) error {
 
 func (m *memory) Closings(context.Context, string) ([]store.Closing, error) { return m.closings, m.err }
 
-func (m *memory) Latencies(context.Context, string, time.Time, time.Time) (map[store.LatencyKey]store.Histogram, error) {
-	return m.latencies, m.err
+// Latencies reads instants in seconds, as the store does.
+func (m *memory) Latencies(_ context.Context, _ string, from, to time.Time) (map[store.LatencyKey]store.Histogram, error) {
+	found := map[store.LatencyKey]store.Histogram{}
+	for k, h := range m.latencies {
+		if !k.Start.Before(from.Truncate(time.Second)) && k.Start.Before(to.Truncate(time.Second)) {
+			found[k] = h
+		}
+	}
+	return found, m.err
 }
 
 func (m *memory) Quarantined(_ context.Context, after string, limit int) ([]store.Quarantined, error) {

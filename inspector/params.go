@@ -1,17 +1,12 @@
 package inspector
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -54,7 +49,7 @@ func (p PageParams) readUpTo(usual, most int) (limit int, after string, err erro
 		}
 	}
 	key, err := base64.RawURLEncoding.DecodeString(p.Cursor)
-	if err != nil {
+	if err != nil || !utf8.Valid(key) {
 		return 0, "", fault("query.cursor", "not a cursor that this server gave: pass 'next' of the page before unchanged")
 	}
 	return limit, string(key), nil
@@ -160,85 +155,4 @@ func readEdge(path, text string) (*store.Edge, error) {
 		return nil, fault(path, "%q leads from a hop to itself", text)
 	}
 	return &store.Edge{From: from, To: to}, nil
-}
-
-// strictJSON decodes one JSON object; unknown keys, trailing text and wrong types are told with their path.
-func strictJSON(raw []byte, into any) error {
-	if path, twice := keyTwice(json.NewDecoder(bytes.NewReader(raw)), "body", maxDepth); twice {
-		return fault(path, "given twice")
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return jsonFault(err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return fault("body", "more than one JSON value")
-	}
-	return nil
-}
-
-// maxDepth is deeper than any body we take; what is deeper the decoder refuses.
-const maxDepth = 10
-
-// keyTwice returns the path of a key that one object has twice. What is no JSON is left for the decoder to tell.
-func keyTwice(d *json.Decoder, path string, depth int) (string, bool) {
-	open, err := d.Token()
-	if delim, ok := open.(json.Delim); err != nil || depth == 0 || !ok || delim == ']' || delim == '}' {
-		return "", false
-	}
-	seen := map[string]bool{}
-	for i := 0; d.More(); i++ {
-		at := fmt.Sprintf("%s[%d]", path, i)
-		if open == json.Delim('{') {
-			key, err := d.Token()
-			name, ok := key.(string)
-			if err != nil || !ok {
-				return "", false
-			}
-			if at = path + "." + name; seen[strings.ToLower(name)] {
-				return at, true
-			}
-			seen[strings.ToLower(name)] = true // the decoder takes keys in any case
-		}
-		if found, twice := keyTwice(d, at, depth-1); twice {
-			return found, true
-		}
-	}
-	_, _ = d.Token() // the end of this object or list
-	return "", false
-}
-
-func jsonFault(err error) error {
-	var kind *json.UnmarshalTypeError
-	var syntax *json.SyntaxError
-	switch {
-	case errors.As(err, &kind):
-		return fault(strings.TrimSuffix("body."+kind.Field, "."), "found %s, expected %s", kind.Value, jsonKind(kind.Type))
-	case errors.As(err, &syntax):
-		return fault("body", "not JSON: %s at byte %d", syntax, syntax.Offset)
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fault("body", "not JSON: it ends too early")
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return fault("body."+strings.Trim(name, `"`), "unknown key")
-	}
-	return fault("body", "not JSON of the expected shape: %s", strings.TrimPrefix(err.Error(), "json: "))
-}
-
-// jsonKind is what JSON calls a type.
-func jsonKind(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.Struct, reflect.Map:
-		return "an object"
-	case reflect.Slice, reflect.Array:
-		return "a list"
-	case reflect.String:
-		return "a text"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Uint32, reflect.Uint64:
-		return "a whole number that is not negative"
-	}
-	return "a number"
 }

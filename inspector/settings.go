@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rollcallhq/rollcall/inspector/api"
@@ -217,7 +218,7 @@ func checkPolicy(in api.Settings) error {
 		kinds := []string{"lost", "corrupt", "rejected", "duplicated", "unplaced"}
 		for i, kind := range in.Certify.Allow {
 			if !slices.Contains(kinds, kind) {
-				return fault(fmt.Sprintf("body.certify.allow[%d]", i), "%q is not one of %v", kind, kinds)
+				return fault(fmt.Sprintf("body.certify.allow[%d]", i), "%q is not one of %s", kind, strings.Join(kinds, ", "))
 			}
 		}
 	}

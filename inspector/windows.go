@@ -135,7 +135,8 @@ func (s *Inspector) withLatency(ctx context.Context, stream string, found []stor
 			last = v.Start
 		}
 	}
-	measured, err := s.Store.Latencies(ctx, stream, first, last.Add(time.Millisecond))
+	// A whole second: the store reads instants in seconds, and a range within one would be empty.
+	measured, err := s.Store.Latencies(ctx, stream, first, last.Add(time.Second))
 	if err != nil {
 		return nil, err
 	}

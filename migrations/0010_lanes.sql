@@ -29,4 +29,4 @@ CREATE TABLE IF NOT EXISTS lanes
     first_receipt  Int64 COMMENT 'minus received_at: of repeats the first receipt is kept'
 )
 ENGINE = ReplacingMergeTree(first_receipt)
-ORDER BY (stream, top, hop, emitter, carrier, number, digest)
+ORDER BY (stream, top, hop, emitter, carrier, number, digest, ended)

@@ -49,6 +49,13 @@ type closing struct {
 	base       int64      // the settle limit counts from here
 }
 
+// hold keeps every hop open: the reports at hand are not all there are.
+func (c *closing) hold() {
+	for _, hop := range c.hops {
+		hop.k, hop.handed = notYet, notYet
+	}
+}
+
 // judge applies sections 1 to 3 to the window [start, end) at now; all are Unix ms.
 func (h *history) judge(start, end, now int64) *closing {
 	c := &closing{start: start, end: end, graph: h.windowGraph(start, end), hops: map[string]*hopClosing{}, base: end}
@@ -200,6 +207,9 @@ func (h *history) closeEmitters(c *closing, l *lanes, t int64, first bool) epoch
 			continue
 		}
 		one := em.lane(l.hopEpoch, t)
+		if one.passedAt == notYet && h.closedByHand("emitter", em.id, "", "", c.start) {
+			continue
+		}
 		e.lanes = append(e.lanes, one)
 		k = max(k, one.passedAt)
 	}
@@ -214,9 +224,6 @@ func (h *history) closeEmitters(c *closing, l *lanes, t int64, first bool) epoch
 
 // holds says whether the emitter is a lane of the window.
 func (h *history) holds(c *closing, e *emitter, hop string, limit int64) bool {
-	if h.closedByHand("emitter", e.id, "", "", c.start) {
-		return false
-	}
 	for _, r := range h.mentions[c.start] {
 		if r.Emitter == e.id && r.Hop == hop {
 			return true

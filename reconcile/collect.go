@@ -12,6 +12,7 @@ import (
 // work is what one pass has to do on one stream.
 type work struct {
 	stream   string
+	torn     map[time.Time]time.Time // windows found torn before, and since when
 	now      time.Time
 	marks    []store.Mark // to be replaced
 	later    []store.Mark // to be made instead, of old windows that are left for later
@@ -31,6 +32,9 @@ func (w *work) take(m store.Mark, reported bool) {
 		w.marks = append(w.marks, m)
 		if !m.Start.IsZero() {
 			w.windows[m.Start] = true
+			if !m.Since.IsZero() {
+				w.torn[m.Start] = m.Since
+			}
 		}
 	case reported && m.Due.Equal(store.Never):
 		w.marks = append(w.marks, m)
@@ -56,19 +60,21 @@ func (w *work) oldest() time.Time {
 
 // collect finds the windows to be judged: those marked, those not closed, and those that a report sent so early may change.
 func (p *pass) collect(ctx context.Context, due []store.Mark) error {
-	since := map[string]time.Time{}
 	for _, m := range due {
 		if p.streams[m.Stream] == nil {
-			p.streams[m.Stream] = &work{stream: m.Stream, now: p.clock(m.Stream), windows: map[time.Time]bool{}}
-		}
-		if old, ok := since[m.Stream]; m.Start.IsZero() && !m.Since.IsZero() && (!ok || m.Since.Before(old)) {
-			since[m.Stream] = m.Since
+			p.streams[m.Stream] = &work{stream: m.Stream, now: p.clock(m.Stream), windows: map[time.Time]bool{}, torn: map[time.Time]time.Time{}}
 		}
 	}
 	names := slices.Sorted(maps.Keys(p.streams))
 	marks, err := p.store.MarksOf(ctx, names)
 	if err != nil {
 		return err
+	}
+	since := map[string]time.Time{}
+	for _, m := range marks {
+		if old, ok := since[m.Stream]; m.Start.IsZero() && !m.Since.IsZero() && (!ok || m.Since.Before(old)) {
+			since[m.Stream] = m.Since
+		}
 	}
 	for _, m := range marks {
 		p.streams[m.Stream].take(m, !since[m.Stream].IsZero())

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -46,8 +47,9 @@ func (r *Reader) Hours(ctx context.Context, streams []string, from, to, now time
 			continue
 		}
 		for start := later(from, p.Earliest.Truncate(time.Hour)); start.Before(to) && !start.After(now); start = start.Add(time.Hour) {
-			sums := required(byHour[store.WindowKey{Stream: stream, Start: start}], settings[stream])
-			hours = append(hours, rollUp(start, sums, p, settings[stream], firstEdge(hops[stream], settings[stream]), now))
+			all := byHour[store.WindowKey{Stream: stream, Start: start}]
+			sums := required(all, settings[stream])
+			hours = append(hours, rollUp(start, sums, lacking(all, settings[stream]), p, settings[stream], firstEdge(hops[stream], settings[stream]), now))
 		}
 	}
 	return hours, nil
@@ -98,9 +100,27 @@ func edgeless(start, firstEdge time.Time, s store.Settings) bool {
 	return !firstEdge.Before(start.Add(time.Duration(s.Seconds(start))*time.Second + s.Grace))
 }
 
+// lacking says whether windows were judged before an edge was required that has no verdict yet.
+func lacking(sums []store.EdgeHour, s store.Settings) bool {
+	var most uint64
+	byEdge := map[store.Edge]uint64{}
+	for i := range sums {
+		byEdge[sums[i].Edge] = sums[i].Windows
+		most = max(most, sums[i].Windows)
+	}
+	return slices.ContainsFunc(s.Edges, func(e store.Edge) bool { return byEdge[e] < most })
+}
+
+// lacks says the same of the verdicts of one window.
+func lacks(verdicts []store.Verdict, required []store.Edge) bool {
+	return slices.ContainsFunc(required, func(e store.Edge) bool {
+		return !slices.ContainsFunc(verdicts, func(v store.Verdict) bool { return v.Edge == e })
+	})
+}
+
 // rollUp joins the sums of one hour's edges. Windows without a stored verdict are complete once the stream was examined past
 // them; before that the hour is not, nor where they have no edge.
-func rollUp(start time.Time, sums []store.EdgeHour, p store.Progress, s store.Settings, firstEdge, now time.Time) store.Hour {
+func rollUp(start time.Time, sums []store.EdgeHour, lacking bool, p store.Progress, s store.Settings, firstEdge, now time.Time) store.Hour {
 	h := store.Hour{Stream: s.Stream, Start: start, State: store.Complete}
 	end := start.Add(time.Hour)
 	from := later(start, p.Earliest)
@@ -121,7 +141,7 @@ func rollUp(start time.Time, sums []store.EdgeHour, p store.Progress, s store.Se
 	switch {
 	case now.Before(end):
 		h.State = h.State.Worse(store.Open)
-	case unexamined > 0 && !covered:
+	case lacking, unexamined > 0 && !covered:
 		h.State = h.State.Worse(store.Settling)
 	}
 	if h.State == store.Open || h.State == store.Settling {
@@ -179,6 +199,9 @@ func (r *Reader) HourOfEdge(ctx context.Context, stream string, hour time.Time, 
 	for i := range all {
 		v := &all[i]
 		h.State = h.State.Worse(v.State)
+		if edge == nil && lacks(sameStart(all, i), s.Edges) {
+			h.State = h.State.Worse(store.Settling)
+		}
 		addCounts(&h.Counts, &v.Counts)
 		produced[v.Edge] += v.Produced
 		h.Produced = max(h.Produced, produced[v.Edge])
@@ -214,6 +237,10 @@ func (r *Reader) Watermark(ctx context.Context, stream, hop string, now time.Tim
 		return time.Time{}, nil, false, err
 	}
 	mark := later(k.progress.Earliest, k.progress.Examined)
+	rejudged, err := r.rejudged(ctx, map[string]store.Progress{stream: k.progress})
+	if err != nil || rejudged[stream] {
+		return k.progress.Earliest, nil, err == nil, err
+	}
 	if start, there, err := r.unjudged(ctx, k, firstEdge(hops[stream], k.settings)); err != nil || there && start.Before(mark) {
 		if err != nil {
 			return time.Time{}, nil, false, err
@@ -229,8 +256,21 @@ func (r *Reader) Watermark(ctx context.Context, stream, hop string, now time.Tim
 	if err != nil {
 		return time.Time{}, nil, false, err
 	}
-	mark, blocked := walk(mark, all, counts)
+	mark, blocked := walk(mark, all, counts, requiredTo(k.settings.Edges, hop))
 	return mark, blocked, true, nil
+}
+
+// rejudged says which streams are, as a whole, to be judged anew, since their settings changed or something was closed by hand: until a pass
+// has begun with that, what stands may not hold.
+func (r *Reader) rejudged(ctx context.Context, progress map[string]store.Progress) (map[string]bool, error) {
+	marks, err := r.store.MarksOf(ctx, slices.Collect(maps.Keys(progress)))
+	found := map[string]bool{}
+	for _, m := range marks {
+		if m.Start.IsZero() && !m.Since.IsZero() && m.Since.Before(progress[m.Stream].Earliest) {
+			found[m.Stream] = true
+		}
+	}
+	return found, err
 }
 
 // unjudged finds the first window that has no edge, so that nothing was compared.
@@ -253,9 +293,29 @@ func (r *Reader) unjudged(ctx context.Context, k known, firstEdge time.Time) (ti
 	return time.Time{}, false, nil
 }
 
+// sameStart returns the verdicts of the window that the i-th one is of; all is in the order of starts.
+func sameStart(all []store.Verdict, i int) []store.Verdict {
+	from, to := i, i+1
+	for from > 0 && all[from-1].Start.Equal(all[i].Start) {
+		from--
+	}
+	for to < len(all) && all[to].Start.Equal(all[i].Start) {
+		to++
+	}
+	return all[from:to]
+}
+
+// requiredTo returns the required edges, of all hops or those that lead to one.
+func requiredTo(edges []store.Edge, hop string) []store.Edge {
+	return slices.DeleteFunc(slices.Clone(edges), func(e store.Edge) bool { return hop != "" && e.To != hop })
+}
+
 // walk goes from mark over the windows that follow for as long as each is complete on all edges that count.
-func walk(mark time.Time, all []store.Verdict, counts func(store.Edge) bool) (time.Time, *store.Blocked) {
+func walk(mark time.Time, all []store.Verdict, counts func(store.Edge) bool, required []store.Edge) (time.Time, *store.Blocked) {
 	for len(all) > 0 && all[0].Start.Equal(mark) {
+		if lacks(sameStart(all, 0), required) {
+			return mark, nil
+		}
 		end := mark.Add(time.Duration(all[0].Seconds) * time.Second)
 		for len(all) > 0 && all[0].Start.Equal(mark) {
 			v := all[0]

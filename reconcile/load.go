@@ -25,6 +25,7 @@ type contentStore interface {
 	EmitterRolls(ctx context.Context, keys []store.RollKey) (map[store.RollKey][]store.EmitterRoll, error)
 	Foreign(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.ForeignCount, error)
 	Unplaced(ctx context.Context, windows []store.WindowKey) (map[store.HopWindow]uint64, error)
+	Digests(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]uint64, error)
 }
 
 // historyQuery names a stream and its settings.
@@ -33,22 +34,22 @@ type historyQuery struct {
 	settings store.Settings
 }
 
-// loadHistories reads what was reported since an instant. The reports are read first, then what says which of them count, and the caller
-// reads rolls after: so a watermark that counts never precedes its rolls.
+// loadHistories reads what was reported since an instant. What says which reports count is read first, then the reports, and the caller reads
+// rolls after: so a report that counts has been read with the windows it mentions, and a watermark that counts never precedes its rolls.
 func loadHistories(ctx context.Context, s historyStore, queries []historyQuery, since time.Time) (map[string]*history, error) {
 	names := make([]string, len(queries))
 	for i, q := range queries {
 		names[i] = q.stream
-	}
-	reports, err := s.Reports(ctx, names, since)
-	if err != nil {
-		return nil, err
 	}
 	emitters, err := s.EmittersSince(ctx, names, since.Add(-historyMargin))
 	if err != nil {
 		return nil, err
 	}
 	hops, err := s.Hops(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	reports, err := s.Reports(ctx, names, since)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +87,7 @@ func uncoveredQueries(queries []historyQuery) []store.UncoveredQuery {
 }
 
 // fillWindows reads what the hops took over of the windows. Where the rolls of several emitters may overlap, the
-// rolls by emitter are read too.
+// rolls by emitter are read too. A window is torn when rolls are there of a report whose lane row was not read: it is being stored, or was stored in part.
 func fillWindows(ctx context.Context, s contentStore, windows []*window) error {
 	var keys []store.WindowKey
 	for _, w := range windows {
@@ -115,8 +116,13 @@ func fillWindows(ctx context.Context, s contentStore, windows []*window) error {
 	if err != nil {
 		return err
 	}
+	digests, err := s.Digests(ctx, keys)
+	if err != nil {
+		return err
+	}
 	for _, w := range windows {
 		k := w.key()
+		w.torn = w.mentioned() && !w.h.knows(digests[k])
 		w.fill(gather(rolls[k], foreign[k]), func(hop string) uint64 { return unplaced[store.HopWindow{WindowKey: k, Hop: hop}] })
 	}
 	return nil

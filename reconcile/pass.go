@@ -1,7 +1,10 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
+	"encoding/binary"
+	"errors"
 	"hash/fnv"
 	"slices"
 	"time"
@@ -25,11 +28,13 @@ type Store interface {
 }
 
 const (
-	marksAPass    = 20_000        // marks looked at in one pass; the rest wait for the next
-	chunkWindows  = 2_000         // windows whose rolls are read at once
-	recent        = 2 * time.Hour // streams whose windows are younger are read together
-	historyMargin = time.Hour     // history read before the oldest window judged
-	maxDerived    = 24 * 60       // windows without a report that one pass examines of one stream
+	marksAPass    = 20_000          // marks looked at in one pass; the rest wait for the next
+	chunkWindows  = 2_000           // windows whose rolls are read at once
+	recent        = 2 * time.Hour   // streams whose windows are younger are read together
+	maxReach      = time.Hour       // a window that later reports can still change is stored
+	tornPatience  = time.Minute     // how long a report may take to be stored whole
+	historyMargin = 3 * time.Minute // history read before the oldest window judged
+	maxDerived    = 24 * 60         // windows without a report that one pass examines of one stream
 )
 
 // Pass looks at everything that changed or fell due, once, and returns the verdicts it stored. Every step can be repeated: a pass
@@ -48,12 +53,11 @@ func passWithClocks(ctx context.Context, s Store, latest time.Time, clock func(s
 	if err := p.collect(ctx, due); err != nil {
 		return nil, err
 	}
-	for _, group := range p.groups() {
-		if err := p.judge(ctx, group); err != nil {
-			return p.said, err
-		}
+	var failed []error
+	for _, group := range p.groups() { // what fails in one must not stop the others
+		failed = append(failed, p.judge(ctx, group))
 	}
-	return p.said, nil
+	return p.said, errors.Join(failed...)
 }
 
 type pass struct {
@@ -81,6 +85,7 @@ func (p *pass) judge(ctx context.Context, group []*work) error {
 	var open []*window
 	for _, w := range group {
 		h := histories[w.stream]
+		w.noteUncovered(h.Uncovered)
 		for _, start := range w.running {
 			if len(h.mentions[start.UnixMilli()]) > 0 {
 				w.windows[start] = true
@@ -115,10 +120,17 @@ func (p *pass) say(ctx context.Context, open []*window) (map[store.WindowKey][]s
 		var next []store.Verdict
 		var firstClosed []store.HopWindow
 		for _, w := range chunk {
+			if p.postpone(w) {
+				continue
+			}
 			said := w.verdicts(before[w.key()])
 			standing[w.key()] = said
-			p.reach(w)
-			next = append(next, changed(said, before[w.key()], w.mentioned())...)
+			w.content = nil
+			if len(before[w.key()]) == 0 && w.quiet(said) {
+				p.reach(w)
+				continue
+			}
+			next = append(next, changed(said, before[w.key()])...)
 			firstClosed = append(firstClosed, newlyClosed(said, before[w.key()])...)
 		}
 		if err := p.store.KeepClosedSeen(ctx, firstClosed); err != nil {
@@ -132,16 +144,60 @@ func (p *pass) say(ctx context.Context, open []*window) (map[store.WindowKey][]s
 	return standing, nil
 }
 
-// reach remembers how long after a window's end a report may have been sent that changes what is not stored of it.
+// postpone leaves a torn window to the next pass, since most likely a report is just being stored; but not for long.
+func (p *pass) postpone(w *window) bool {
+	work, start := p.streams[w.h.Settings.Stream], w.key().Start
+	since, before := work.torn[start]
+	if !before {
+		since = w.now
+	}
+	if !w.torn || w.now.Sub(since) > tornPatience {
+		return false
+	}
+	work.later = append(work.later, store.Mark{WindowKey: w.key(), Due: w.now, Since: since})
+	return true
+}
+
+// quiet says whether nothing need be stored of the window: it has no edge; or no report mentions it, it is complete on all edges, and only a
+// report sent soon after its end could change that.
+func (w *window) quiet(said []store.Verdict) bool {
+	incomplete := func(v store.Verdict) bool { return v.State != store.Complete }
+	return len(said) == 0 || !w.mentioned() && w.reach() <= maxReach && !slices.ContainsFunc(said, incomplete)
+}
+
+// reach is how long after the window's end a report may have been sent that changes its closing.
+func (w *window) reach() time.Duration {
+	reach := w.h.Settings.Grace
+	for _, edge := range w.closing.graph.edges() {
+		reach = max(reach, w.bound(edge).Sub(time.UnixMilli(w.closing.end)))
+	}
+	return reach
+}
+
+// reach remembers of the windows that are not stored the longest reach.
 func (p *pass) reach(w *window) {
 	progress := &p.streams[w.h.Settings.Stream].progress
-	progress.Reach = max(progress.Reach, w.h.Settings.Grace)
-	if w.mentioned() {
-		return
+	progress.Reach = max(progress.Reach, w.reach())
+}
+
+// noteUncovered has all windows from the first of an uncovered source on looked at again when the uncovered sources change.
+func (w *work) noteUncovered(sources []store.Uncovered) {
+	slices.SortFunc(sources, func(a, b store.Uncovered) int {
+		return cmp.Or(a.Since.Compare(b.Since), slices.Compare(a.Source[:], b.Source[:]))
+	})
+	h := fnv.New64a()
+	for _, u := range sources {
+		h.Write(u.Source[:]) // a hash never fails
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(u.Since.Unix())))
 	}
-	for _, edge := range w.closing.graph.edges() {
-		progress.Reach = max(progress.Reach, w.bound(edge).Sub(time.UnixMilli(w.closing.end)))
+	var fingerprint int64
+	if len(sources) > 0 {
+		fingerprint = int64(h.Sum64() | 1)
 	}
+	if fingerprint != w.progress.Uncovered && len(sources) > 0 {
+		w.later = append(w.later, store.Mark{WindowKey: store.WindowKey{Stream: w.stream}, Since: sources[0].Since})
+	}
+	w.progress.Uncovered = fingerprint
 }
 
 func (w *window) key() store.WindowKey {
@@ -151,14 +207,9 @@ func (w *window) key() store.WindowKey {
 // mentioned says whether any report mentions the window.
 func (w *window) mentioned() bool { return len(w.h.mentions[w.start]) > 0 }
 
-// changed returns the verdicts to be stored: those that say something else than before. A window that no report mentions and that is complete
-// on all edges is not stored, unless something else was said of it before.
-func changed(said, before []store.Verdict, mentioned bool) []store.Verdict {
+// changed returns the verdicts to be stored: those that say something else than before.
+func changed(said, before []store.Verdict) []store.Verdict {
 	var next []store.Verdict
-	incomplete := func(v store.Verdict) bool { return v.State != store.Complete }
-	if len(before) == 0 && !mentioned && !slices.ContainsFunc(said, incomplete) {
-		return nil
-	}
 	for i := range said {
 		v := &said[i]
 		j := slices.IndexFunc(before, func(b store.Verdict) bool { return b.Edge == v.Edge })
@@ -216,7 +267,7 @@ func (p *pass) advance(ctx context.Context, group []*work, standing map[store.Wi
 func nextMark(verdicts []store.Verdict) (store.Mark, bool) {
 	var m store.Mark
 	for _, v := range verdicts {
-		if v.Closed() {
+		if v.Closed() || v.State == store.Withdrawn {
 			continue
 		}
 		if m.Due.IsZero() || v.Due.Before(m.Due) {

@@ -15,6 +15,7 @@ type ReaderStore interface {
 	historyStore
 	contentStore
 	StreamNames(ctx context.Context) ([]string, error)
+	MarksOf(ctx context.Context, streams []string) ([]store.Mark, error)
 	ProgressOf(ctx context.Context, streams []string) (map[string]store.Progress, error)
 	VerdictsIn(ctx context.Context, stream string, from, to time.Time) ([]store.Verdict, error)
 	VerdictsOf(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.Verdict, error)
@@ -86,6 +87,9 @@ func (r *Reader) Windows(ctx context.Context, stream string, from, to, now time.
 	}
 	byStart := map[int64][]store.Verdict{}
 	for _, v := range stored {
+		if v.State == store.Withdrawn {
+			continue
+		}
 		byStart[v.Start.UnixMilli()] = append(byStart[v.Start.UnixMilli()], v)
 	}
 	for start := range k.starts(from, to, now) {
@@ -169,17 +173,24 @@ func (k *known) empty(start time.Time) []store.Verdict {
 
 // Revisions returns the stored revisions of a verdict, oldest first.
 func (r *Reader) Revisions(ctx context.Context, stream string, start time.Time, edge store.Edge) ([]store.Verdict, error) {
-	return r.store.Revisions(ctx, stream, start, edge)
+	all, err := r.store.Revisions(ctx, stream, start, edge)
+	return slices.DeleteFunc(all, func(v store.Verdict) bool { return v.State == store.Withdrawn }), err
 }
 
 // open judges one window with its content; it is nil when the stream is unknown or the window lies before its first.
 func (r *Reader) open(ctx context.Context, stream string, start, now time.Time) (*window, error) {
-	k, ok, err := r.know(ctx, stream, start, now)
-	if err != nil || !ok || k.progress.Earliest.IsZero() || start.Before(k.progress.Earliest) || start.After(now.Add(time.Hour)) {
-		return nil, err
+	var w *window
+	for range 3 { // a window is torn while a report is being stored
+		k, ok, err := r.know(ctx, stream, start, now)
+		if err != nil || !ok || k.progress.Earliest.IsZero() || start.Before(k.progress.Earliest) || start.After(now.Add(time.Hour)) {
+			return nil, err
+		}
+		w = k.history.judgeWindow(start, now)
+		if err := fillWindows(ctx, r.store, []*window{w}); err != nil || !w.torn {
+			return w, err
+		}
 	}
-	w := k.history.judgeWindow(start, now)
-	return w, fillWindows(ctx, r.store, []*window{w})
+	return w, nil
 }
 
 // Evidence returns what the verdict of a window rests on, of the hops up to the edge's later one or of all. It is false

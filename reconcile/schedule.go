@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -125,6 +126,7 @@ func (r *Reconciler) pass(ctx context.Context) {
 	for i := range said {
 		r.metrics.verdicts.WithLabelValues(said[i].State.String()).Inc()
 	}
+	said = slices.DeleteFunc(said, func(v store.Verdict) bool { return v.State == store.Withdrawn })
 	if len(said) > 0 {
 		r.feed.publish(said)
 	}

@@ -65,10 +65,11 @@ type history struct {
 	lanes    map[hopEpoch]*lanes
 	mentions map[int64][]*report // by window start, Unix ms
 	hosts    map[wire.UID]string
+	digests  map[uint64]bool
 }
 
 func newHistory(s Stream) *history {
-	h := &history{Stream: s, lanes: map[hopEpoch]*lanes{}, mentions: map[int64][]*report{}, hosts: map[wire.UID]string{}}
+	h := &history{Stream: s, lanes: map[hopEpoch]*lanes{}, mentions: map[int64][]*report{}, hosts: map[wire.UID]string{}, digests: map[uint64]bool{}}
 	for _, summary := range s.Hops {
 		key := hopEpoch{summary.Hop, summary.Epoch}
 		h.lanes[key] = &lanes{hopEpoch: key, summary: summary}
@@ -87,7 +88,13 @@ func newHistory(s Stream) *history {
 	return h
 }
 
-// countReports says of each report whether, and since when, all before it are stored.
+// knows says whether the reports with these digests were all read.
+func (h *history) knows(digests []uint64) bool {
+	return !slices.ContainsFunc(digests, func(d uint64) bool { return !h.digests[d] })
+}
+
+// countReports says of each report whether, and since when, all before it are stored. An old ended entry whose carrier is not known came from
+// an emitter that closed long ago with all its reports stored.
 func (h *history) countReports(known map[hopEmitter]*store.Emitter) []*report {
 	sort.Slice(h.Reports, func(i, j int) bool {
 		a, b := &h.Reports[i], &h.Reports[j]
@@ -100,12 +107,13 @@ func (h *history) countReports(known map[hopEmitter]*store.Emitter) []*report {
 	reports := make([]*report, 0, len(h.Reports))
 	for i := range h.Reports {
 		r := &report{Report: &h.Reports[i]}
+		h.digests[r.Digest] = true
 		carrier := hopEmitter{r.Hop, r.Carrier}
 		if r.ReceivedAt > latest[carrier] {
 			latest[carrier] = r.ReceivedAt
 		}
 		e := known[carrier]
-		r.counted = e != nil && r.Number <= e.Counted
+		r.counted = e != nil && r.Number <= e.Counted || e == nil && r.Ended && r.SentAt < h.Since
 		r.countedAt = latest[carrier]
 		reports = append(reports, r)
 		for _, start := range r.Windows {
@@ -120,7 +128,7 @@ func (h *history) addEmitters(known map[hopEmitter]*store.Emitter, reports []*re
 	obtain := func(key hopEmitter, epoch uint32) *emitter {
 		e := made[key]
 		if e == nil {
-			e = newEmitter(key.id, known[key], h.Since)
+			e = newEmitter(key.id, known[key])
 			made[key] = e
 			l := h.lanesOf(hopEpoch{key.hop, epoch})
 			l.emitters = append(l.emitters, e)
@@ -149,7 +157,7 @@ func (h *history) lanesOf(key hopEpoch) *lanes {
 	return l
 }
 
-func newEmitter(id wire.UID, e *store.Emitter, since int64) *emitter {
+func newEmitter(id wire.UID, e *store.Emitter) *emitter {
 	made := &emitter{id: id, firstSent: math.MaxInt64, closedAt: math.MaxInt64}
 	if e == nil {
 		return made
@@ -161,9 +169,6 @@ func newEmitter(id wire.UID, e *store.Emitter, since int64) *emitter {
 	}
 	if !e.ClosedAt.IsZero() && e.Counted == e.Highest {
 		made.closedAt = e.ClosedAt.UnixMilli()
-	}
-	if ended := e.EndedAt.UnixMilli(); !e.EndedAt.IsZero() && ended < since {
-		made.closedAt = min(made.closedAt, ended)
 	}
 	if e.Counted < e.Highest {
 		made.gap = e.Counted + 1

@@ -95,6 +95,10 @@ func count(hop *store.HopInfo, e *store.Emitter, now time.Time) {
 func (r *Reader) watermarks(
 	ctx context.Context, progress map[string]store.Progress, settings map[string]store.Settings, hops map[string][]store.HopSummary, now time.Time,
 ) (map[string]time.Time, error) {
+	rejudged, err := r.rejudged(ctx, progress)
+	if err != nil {
+		return nil, err
+	}
 	since, marks := map[string]time.Time{}, map[string]time.Time{}
 	var young []store.WindowKey
 	for stream, p := range progress {
@@ -104,6 +108,10 @@ func (r *Reader) watermarks(
 		since[stream] = p.Earliest
 		marks[stream] = later(p.Earliest, p.Examined)
 		k := known{settings: settings[stream], progress: p}
+		if rejudged[stream] {
+			marks[stream] = p.Earliest
+			continue
+		}
 		start, there, err := r.unjudged(ctx, k, firstEdge(hops[stream], k.settings))
 		if err != nil {
 			return nil, err
@@ -134,7 +142,8 @@ func (r *Reader) watermarks(
 			}
 		}
 		for !blocked {
-			next, stop := walk(marks[stream], verdicts[store.WindowKey{Stream: stream, Start: marks[stream].UTC()}], counts)
+			said := slices.DeleteFunc(verdicts[store.WindowKey{Stream: stream, Start: marks[stream].UTC()}], func(v store.Verdict) bool { return v.State == store.Withdrawn })
+			next, stop := walk(marks[stream], said, counts, s.Edges)
 			blocked = stop != nil || next.Equal(marks[stream])
 			marks[stream] = next
 		}

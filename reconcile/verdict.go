@@ -15,6 +15,7 @@ const (
 	causeLateData    = "late-data"    // reports about the window came after it had settled
 	causeSettleLimit = "settle-limit" // the settle limit passed and a lane is not covered
 	causeRecovered   = "recovered"    // an unknown window's lanes were covered after all
+	causeSettings    = "settings"     // an edge came or went with the settings
 	causeReopened    = "reopened"     // an event was taken over late and later hops have to pass it
 )
 
@@ -26,6 +27,7 @@ type window struct {
 	now     time.Time
 	closing *closing
 	content content
+	torn    bool // rolls are stored of a report that was not read: see fillWindows
 }
 
 // judgeWindow applies the closing protocol at now to the window that starts at start.
@@ -41,6 +43,9 @@ func (h *history) judgeWindow(start, now time.Time) *window {
 // fill gives the window what the hops took over.
 func (w *window) fill(c content, unplaced func(hop string) uint64) {
 	w.content = c
+	if w.torn {
+		w.closing.hold()
+	}
 	for hop := range w.closing.graph.before {
 		t := c.of(hop)
 		t.idempotent = w.idempotent(hop)
@@ -119,7 +124,29 @@ func (w *window) verdicts(before []store.Verdict) []store.Verdict {
 		}
 		said = append(said, w.verdict(edge, old))
 	}
+	for _, old := range before {
+		if old.State != store.Withdrawn && !slices.Contains(w.closing.graph.edges(), old.Edge) {
+			said = append(said, w.withdraw(old))
+		}
+	}
 	return said
+}
+
+// withdraw takes back a verdict on an edge that the window no longer has, since settings changed.
+func (w *window) withdraw(old store.Verdict) store.Verdict {
+	v := old
+	v.State, v.Counts, v.Reasons, v.Cause = store.Withdrawn, store.Counts{}, nil, causeSettings
+	v.Revision++
+	v.Due, v.DecidedAt = time.Time{}, after(w.now, old.DecidedAt)
+	return v
+}
+
+// after is now, or the next instant after before where the clock stepped back: what is decided later must overrule what was said earlier.
+func after(now, before time.Time) time.Time {
+	if next := before.Add(time.Millisecond); now.Before(next) {
+		return next
+	}
+	return now.UTC()
 }
 
 func (w *window) verdict(edge store.Edge, old *store.Verdict) store.Verdict {
@@ -149,7 +176,12 @@ func revise(v *store.Verdict, old *store.Verdict) {
 	if !old.FirstClosed.IsZero() {
 		v.FirstClosed = old.FirstClosed
 	}
+	v.DecidedAt = after(v.DecidedAt, old.DecidedAt)
 	v.Revision, v.Cause = old.Revision, old.Cause
+	if old.State == store.Withdrawn {
+		v.Revision, v.Cause = old.Revision+1, causeSettings
+		return
+	}
 	if !old.Settled() || same(v, old) {
 		return
 	}
@@ -193,6 +225,9 @@ func (w *window) reasons(edge store.Edge, counts *store.Counts, state store.Stat
 		return []store.Reason{{Code: "lost", Text: text, Hop: edge.To, AtRisk: counts.Lost}}
 	}
 	var all []store.Reason
+	if w.torn {
+		all = append(all, store.Reason{Code: "report-half-stored", Text: "a report that speaks of this window is stored only in part", AtRisk: counts.Pending})
+	}
 	for _, hop := range w.closing.graph.upTo(edge.To) {
 		all = append(all, w.holding(hop, counts.Pending)...)
 	}
@@ -237,7 +272,7 @@ func (w *window) holding(hop string, atRisk uint64) []store.Reason {
 		if e.missing > 0 {
 			all = append(all, store.Reason{
 				Code: "partitions-silent", Hop: hop, AtRisk: atRisk,
-				Text: fmt.Sprintf("%d partitions of %s were never heard of", e.missing, hop),
+				Text: fmt.Sprintf("%d of the partitions of %s were never heard of", e.missing, hop),
 			})
 		}
 		for i := range e.lanes {

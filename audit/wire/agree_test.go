@@ -38,9 +38,10 @@ func genBatch(t *rapid.T) Batch {
 }
 
 func genReport(t *rapid.T) Report {
+	hop := genName.Draw(t, "hop")
 	r := Report{
-		Stream: genName.Draw(t, "stream"), Hop: genName.Draw(t, "hop"),
-		After:   orNil(rapid.SliceOfNDistinct(genName, 0, 3, rapid.ID).Draw(t, "after")),
+		Stream: genName.Draw(t, "stream"), Hop: hop,
+		After:   orNil(rapid.SliceOfNDistinct(genName.Filter(func(s string) bool { return s != hop }), 0, 3, rapid.ID).Draw(t, "after")),
 		Emitter: genUID(t), Host: genText.Draw(t, "host"), Container: genText.Draw(t, "container"), Version: genText.Draw(t, "version"),
 		Epoch: rapid.Uint32().Draw(t, "epoch"), Idempotent: rapid.Bool().Draw(t, "idempotent"),
 		Heartbeat: rapid.Uint32Range(1, 86400).Draw(t, "heartbeat"), Number: rapid.Uint64Range(1, 1<<53-1).Draw(t, "number"),

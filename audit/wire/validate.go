@@ -81,7 +81,7 @@ func timeFault(t time.Time) string {
 func (v *validator) report(r *Report) {
 	v.faultAt("stream", nameFault(r.Stream, v.l.Name))
 	v.faultAt("hop", nameFault(r.Hop, v.l.Name))
-	v.after(r.After)
+	v.after(r.After, r.Hop)
 	if r.Emitter.IsZero() {
 		v.faultfAt("emitter", "missing or all zero; want a UUID")
 	}
@@ -107,7 +107,7 @@ func (v *validator) report(r *Report) {
 	v.ended(r.Ended)
 }
 
-func (v *validator) after(after []string) {
+func (v *validator) after(after []string, hop string) {
 	v.atMost("after", len(after), v.l.After, "hops")
 	known := make(map[string]struct{}, len(after))
 	v.each("after", len(after), func(i int) {
@@ -115,6 +115,8 @@ func (v *validator) after(after []string) {
 			v.fault("%s", message)
 		} else if _, twice := known[after[i]]; twice {
 			v.fault("the hop comes twice")
+		} else if after[i] == hop {
+			v.fault("a hop cannot come after itself")
 		}
 		known[after[i]] = struct{}{}
 	})

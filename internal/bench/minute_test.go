@@ -30,7 +30,11 @@ type minute struct {
 	closing []time.Duration // of the passes that closed an edge
 	closeBy cpu             // used by those
 	states  map[store.Edge]store.Verdict
+	kept    uint64 // bytes of window_rolls
 }
+
+// cost is the CPU time of all processes.
+func (m *minute) cost() time.Duration { return m.making + m.whole.sum() }
 
 func playMinute(b *testing.B, p plan) *minute {
 	b.Helper()
@@ -161,7 +165,7 @@ func (m *minute) report(b *testing.B) {
 	events := float64(m.events())
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	b.ReportMetric(events/1e6, "Mevents")
-	b.ReportMetric((m.making + m.whole.sum()).Seconds(), "cpu-s")
+	b.ReportMetric(m.cost().Seconds(), "cpu-s")
 	b.ReportMetric(m.making.Seconds(), "emitters-cpu-s")
 	b.ReportMetric(m.whole.self.Seconds(), "server-cpu-s")
 	b.ReportMetric(m.whole.clickHouse.Seconds(), "clickhouse-cpu-s")
@@ -171,11 +175,12 @@ func (m *minute) report(b *testing.B) {
 	b.ReportMetric(m.peak(), "peak-MB")
 	b.ReportMetric(float64(m.wire)/events/float64(m.Hops), "wire-B/event/hop")
 	b.Logf("%d reports; decode %s, insert %s, passes %s", m.reports, m.read, m.insert, m.pass)
-	for _, table := range []string{"window_rolls", "rolls"} {
+	for _, table := range []string{"rolls", "window_rolls"} {
 		asIs, before := m.stored(b, table, false)
 		rows, bytes := m.stored(b, table, true)
 		b.ReportMetric(float64(bytes)/events, table+"-B/event")
 		b.Logf("%s: %d rows, %d bytes; merged %d rows, %d bytes", table, asIs, before, rows, bytes)
+		m.kept = bytes
 	}
 }
 
@@ -184,19 +189,34 @@ func (c cpu) String() string {
 }
 
 // BenchmarkMinuteAtTwoMillion is one minute at 2 million events a second, with nothing lost and with one event of each source lost:
-// reports made by the audit library in a process of their own, decoded, checked, stored, and a pass made each second.
+// reports made by the audit library in a process of their own, decoded, checked, stored, and a pass made each second. After it
+// a part of the same events the other way, a row for each event and hop; the ratios are of the costs per event.
 func BenchmarkMinuteAtTwoMillion(b *testing.B) {
+	p := plan{Seconds: 60, After: 35, Sources: 64, Emitters: 8, Hops: 4, PerSecond: scaled(b, 2_000_000)}
+	var lossy *minute
 	for _, lose := range []bool{false, true} {
 		b.Run(map[bool]string{false: "complete", true: "lossy"}[lose], func(b *testing.B) {
-			p := plan{Seconds: 60, After: 35, Sources: 64, Emitters: 8, Hops: 4, PerSecond: scaled(b, 2_000_000), Lose: lose}
 			for b.Loop() {
-				p.Start = windowStart()
+				p.Start, p.Lose = windowStart(), lose
 				m := playMinute(b, p)
 				m.check(b)
 				m.report(b)
+				lossy = m
 			}
 		})
 	}
+	b.Run("row-per-uid", func(b *testing.B) {
+		if lossy == nil {
+			b.Skip("the ratios need the minute itself")
+		}
+		for b.Loop() {
+			p.Start, p.PerSecond = windowStart(), scaled(b, 40_000)
+			r := playRows(b, p)
+			r.report(b)
+			b.ReportMetric(r.cpu().Seconds()/float64(r.events())/(lossy.cost().Seconds()/float64(lossy.events())), "cpu-ratio")
+			b.ReportMetric(float64(r.bytes)/float64(r.events())/(float64(lossy.kept)/float64(lossy.events())), "bytes-ratio")
+		}
+	})
 }
 
 // BenchmarkSparseSources is 200 000 sources of 20 events each in one window: what sources cost that say little.

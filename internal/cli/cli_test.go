@@ -176,6 +176,35 @@ func TestTablesReadAsTheyDid(t *testing.T) {
 	}
 }
 
+func TestNoneLostIsNotSaidOfAWindowThatIsNotClosed(t *testing.T) {
+	for _, c := range []struct {
+		state, kind, said string
+		code              int
+	}{
+		{"unknown", "lost", "None lost in orders, window 2026-11-22T05:09:00Z so far; app..agent is unknown with 7 pending.\n", Bad},
+		{"settling", "lost", "None lost in orders, window 2026-11-22T05:09:00Z so far; app..agent is settling with 7 pending.\n", Good},
+		{"unknown", "corrupt", "None corrupt in orders, window 2026-11-22T05:09:00Z.\n", Good},
+	} {
+		v := window(minute, "app..agent", c.state, func(w *api.Window) { w.Pending = 7 })
+		s := server(t, map[string]http.HandlerFunc{
+			"GET /streams/orders/windows": pages(v), "GET /streams/orders/windows/{start}/uids": pages[api.UID](),
+		})
+		for _, edge := range [][]string{nil, {"--edge", "app..agent"}} {
+			got := run(t, s, append([]string{"lost", "orders", "2026-11-22T05:09:00Z", "--kind", c.kind}, edge...)...)
+			if got.out != c.said || got.code != c.code {
+				t.Errorf("%s %s %v: %q, exit %d", c.state, c.kind, edge, got.out, got.code)
+			}
+		}
+	}
+}
+
+func TestAServerWithoutASchemeIsWrongUse(t *testing.T) {
+	got := runWith(t, Env{}, "", "streams", "--server", "localhost:8080")
+	if want := "rollcall: --server \"localhost:8080\" is not an address that can be asked: write it as http://127.0.0.1:8080\n"; got.failed != want || got.code != WrongUse {
+		t.Errorf("%q, exit %d", got.failed, got.code)
+	}
+}
+
 func TestExitCodeSaysWhatTheAnswerIs(t *testing.T) {
 	full := rollcall(t)
 	healthy := server(t, map[string]http.HandlerFunc{

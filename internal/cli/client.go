@@ -104,6 +104,9 @@ func (c *client) list(ctx context.Context, path string, query url.Values) ([]jso
 }
 
 func (c *client) do(ctx context.Context, method, path, contentType string, body []byte, out any) error {
+	if !strings.HasPrefix(c.base, "http://") && !strings.HasPrefix(c.base, "https://") {
+		return wrongUse("--server %q is not an address that can be asked: write it as http://127.0.0.1:8080", c.base)
+	}
 	request, err := http.NewRequestWithContext(ctx, method, c.base+"/api/v1"+path, bytes.NewReader(body))
 	if err != nil {
 		return wrongUse("--server %s is not an address that can be asked: %w", c.base, err)

@@ -40,11 +40,9 @@ var desc = regexp.MustCompile(`fqName: "([^"]*)", help: "([^"]*)",.* variableLab
 
 func metricRows(t *testing.T, registry *prometheus.Registry) []string {
 	t.Helper()
-	found := make(chan *prometheus.Desc)
-	go func() {
-		registry.Describe(found)
-		close(found)
-	}()
+	found := make(chan *prometheus.Desc, 1000) // room for all: the registry is locked until the last is taken
+	registry.Describe(found)
+	close(found)
 	var rows []string
 	for d := range found {
 		words := desc.FindStringSubmatch(d.String())

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
@@ -19,14 +20,14 @@ func encodeBitmap(b *roaring.Bitmap) (string, error) {
 		return emptyState, nil
 	}
 	size := b.GetSerializedSizeInBytes()
-	buf := make([]byte, 0, size+11)
-	buf = append(buf, 1)
-	buf = binary.AppendUvarint(buf, size)
-	body, err := b.ToBytes()
-	if err != nil {
+	var state strings.Builder
+	state.Grow(int(size) + 1 + binary.MaxVarintLen64)
+	state.WriteByte(1)
+	state.Write(binary.AppendUvarint(nil, size))
+	if _, err := b.WriteTo(&state); err != nil {
 		return "", fmt.Errorf("store: serialise a roll: %w", err)
 	}
-	return string(append(buf, body...)), nil
+	return state.String(), nil
 }
 
 // decodeBitmap reads what toString(groupBitmapState) gives: 0x00, a count and that many UInt32, little endian;
@@ -80,11 +81,14 @@ func contiguous(state string) (counted, highest uint64, err error) {
 	if err != nil || numbers == nil || numbers.IsEmpty() {
 		return 0, 0, err
 	}
+	if highest = numbers.Maximum(); numbers.GetCardinality() == highest && !numbers.Contains(0) {
+		return highest, highest, nil
+	}
 	it := numbers.Iterator()
 	for it.HasNext() && it.PeekNext() == counted+1 {
 		counted = it.Next()
 	}
-	return counted, numbers.Maximum(), nil
+	return counted, highest, nil
 }
 
 // decodeBitmap64 is decodeBitmap for a groupBitmap of UInt64.

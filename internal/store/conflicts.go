@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
@@ -49,14 +50,14 @@ func (s *Store) Conflicts(ctx context.Context, reports []Received) ([]Conflict, 
 	if err != nil || len(used) == 0 {
 		return nil, err
 	}
-	stored := map[reportKey]uint64{}
+	stored := map[reportKey][]uint64{}
 	err = s.queryReports(ctx, selectDigests, used, func(r driver.Rows) error {
 		var k reportKey
 		var digest uint64
 		emitter := id(wire.UID{})
 		err := r.Scan(&k.stream, &k.hop, &emitter, &k.number, &digest)
 		k.emitter = uid(emitter)
-		stored[k] = digest
+		stored[k] = append(stored[k], digest)
 		return err
 	})
 	if err != nil {
@@ -64,7 +65,7 @@ func (s *Store) Conflicts(ctx context.Context, reports []Received) ([]Conflict, 
 	}
 	var conflicts []Conflict
 	for i, k := range asked {
-		if digest, ok := stored[k]; ok && digest != wire.Digest(reports[i].Report) {
+		if digests, ok := stored[k]; ok && !slices.Contains(digests, wire.Digest(reports[i].Report)) {
 			conflicts = append(conflicts, Conflict{Index: i, Stream: k.stream, Hop: k.hop, Number: k.number})
 		}
 	}

@@ -20,7 +20,10 @@ FROM emitters AS e
 WHERE stream IN (SELECT stream FROM wanted)
 GROUP BY stream, hop, emitter
 HAVING least(min(closed_at), min(ended_at)) >= {since:Int64}
-    OR groupBitmapMerge(e.numbers) < bitmapMax(groupBitmapMergeState(e.numbers))`
+    OR groupBitmapMerge(e.numbers) < bitmapMax(groupBitmapMergeState(e.numbers))
+    OR (stream, hop, emitter) IN (
+        SELECT stream, hop, arrayJoin([emitter, carrier]) FROM lanes WHERE stream IN (SELECT stream FROM wanted) AND top >= {since:Int64}
+    )`
 
 // Emitters returns all emitters of a stream, in no order.
 func (s *Store) Emitters(ctx context.Context, stream string) ([]Emitter, error) {
@@ -28,7 +31,7 @@ func (s *Store) Emitters(ctx context.Context, stream string) ([]Emitter, error) 
 	return found[stream], err
 }
 
-// EmittersSince returns the emitters of the streams that were not closed before since, or lack a report, by stream.
+// EmittersSince returns the emitters of the streams that were not closed before since, lack a report, or speak of an instant from since on, by stream.
 func (s *Store) EmittersSince(ctx context.Context, streams []string, since time.Time) (map[string][]Emitter, error) {
 	args, err := streamList(streams)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/rollcallhq/rollcall/audit/wire"
 )
 
@@ -47,7 +49,9 @@ func (b *insertion) add(r *Received) error {
 				return err
 			}
 		}
-		b.uids(r, w)
+		if err := b.uids(r, w, digest); err != nil {
+			return err
+		}
 		if err := b.tally(r, w); err != nil {
 			return err
 		}
@@ -98,13 +102,21 @@ func (b *insertion) roll(r *Received, start time.Time, emitter wire.UID, digest 
 	return nil
 }
 
-func (b *insertion) uids(r *Received, w *wire.Window) {
+// uids adds foreign UIDs, and an empty roll of no source that carries the report's digest: by it a reader of rolls sees which
+// reports the counts may come from.
+func (b *insertion) uids(r *Received, w *wire.Window, digest uint64) error {
+	if len(w.Foreign) == 0 {
+		return nil
+	}
 	for _, f := range w.Foreign {
 		b.foreign = append(b.foreign, []any{
 			r.Stream, w.Start, r.Hop, r.Epoch, f.UID, id(r.Emitter),
 			f.Count, f.Corrupt, f.Invalid, f.Filtered, f.Rejected, f.Skewed,
 		})
 	}
+	src := wire.Source{}
+	src.Rolls[wire.Seen] = roaring.New()
+	return b.roll(r, w.Start, r.Emitter, digest, &src)
 }
 
 func (b *insertion) tally(r *Received, w *wire.Window) error {
@@ -142,10 +154,15 @@ func (b *insertion) tally(r *Received, w *wire.Window) error {
 
 // ended adds what a report says of a dead emitter: its last ranges as rolls, and a lane row that closes it.
 func (b *insertion) ended(r *Received, digest uint64) error {
+	windows := map[wire.UID][]time.Time{}
+	var dead []wire.UID
 	for _, e := range r.Ended {
-		var windows []time.Time
+		if _, known := windows[e.Emitter]; !known {
+			dead = append(dead, e.Emitter)
+			windows[e.Emitter] = []time.Time{}
+		}
 		for start, span := range e.Windows {
-			windows = append(windows, start)
+			windows[e.Emitter] = append(windows[e.Emitter], start)
 			b.mark(r, start)
 			src := wire.Source{ID: e.Source}
 			src.Rolls[wire.Seen] = rangeRoll(span)
@@ -153,7 +170,9 @@ func (b *insertion) ended(r *Received, digest uint64) error {
 				return err
 			}
 		}
-		b.lanes = append(b.lanes, endedRow(r, e, windows, digest))
+	}
+	for _, emitter := range dead {
+		b.lanes = append(b.lanes, endedRow(r, emitter, windows[emitter], digest))
 	}
 	return nil
 }
@@ -177,13 +196,13 @@ func laneRow(r *Received, digest uint64) []any {
 	}
 }
 
-func endedRow(r *Received, e wire.Ended, windows []time.Time, digest uint64) []any {
+func endedRow(r *Received, emitter wire.UID, windows []time.Time, digest uint64) []any {
 	top := r.SentAt.UnixMilli()
 	for _, w := range windows {
 		top = max(top, w.UnixMilli())
 	}
 	return []any{
-		r.Stream, top, r.Hop, id(e.Emitter), id(r.Emitter), r.Number, digest, uint8(1), r.Epoch, r.SentAt.UnixMilli(), r.At.UnixMilli(),
+		r.Stream, top, r.Hop, id(emitter), id(r.Emitter), r.Number, digest, uint8(1), r.Epoch, r.SentAt.UnixMilli(), r.At.UnixMilli(),
 		uint8(1), uint32(0), map[string]int64{}, windows, nonNil(r.After), bit(r.Idempotent), uint32(0),
 		"", "", "", uint64(0), uint64(0), -r.At.UnixMilli(),
 	}

@@ -18,6 +18,7 @@ type Report struct {
 	Emitter    wire.UID
 	Carrier    wire.UID // the emitter itself unless Ended
 	Number     uint64   // of the carrier
+	Digest     uint64   // of the carrier's report
 	Ended      bool
 	Epoch      uint32
 	SentAt     int64
@@ -33,13 +34,13 @@ type Report struct {
 
 const selectReports = `
 SELECT
-    stream, hop, emitter, carrier, number, ended, epoch, sent_at, min(received_at), any(closed), any(lane_count), any(lanes), any(windows),
+    stream, hop, emitter, carrier, number, digest, ended, epoch, sent_at, min(received_at), any(closed), any(lane_count), any(lanes), any(windows),
     any(after), any(idempotent), any(host)
 FROM lanes
-WHERE stream IN (SELECT stream FROM wanted) AND top >= {since:Int64}
+WHERE stream IN (SELECT stream FROM wanted) AND (top >= {since:Int64} OR ended = 1)
 GROUP BY stream, hop, emitter, carrier, number, digest, ended, epoch, sent_at`
 
-// Reports returns the reports of the streams that speak of an instant from since on, in no order, each once.
+// Reports returns the reports of the streams that speak of an instant from since on, and all ended entries, in no order, each once.
 func (s *Store) Reports(ctx context.Context, streams []string, since time.Time) (map[string][]Report, error) {
 	args, err := streamList(streams)
 	if err != nil {
@@ -50,7 +51,7 @@ func (s *Store) Reports(ctx context.Context, streams []string, since time.Time) 
 		var p Report
 		var emitter, carrier uuid.UUID
 		var ended, closed, idempotent uint8
-		err := r.Scan(&p.Stream, &p.Hop, &emitter, &carrier, &p.Number, &ended, &p.Epoch, &p.SentAt, &p.ReceivedAt, &closed, &p.LaneCount,
+		err := r.Scan(&p.Stream, &p.Hop, &emitter, &carrier, &p.Number, &p.Digest, &ended, &p.Epoch, &p.SentAt, &p.ReceivedAt, &closed, &p.LaneCount,
 			&p.Lanes, &p.Windows, &p.After, &idempotent, &p.Host)
 		p.Emitter, p.Carrier, p.Ended, p.Closed, p.Idempotent = uid(emitter), uid(carrier), ended == 1, closed == 1, idempotent == 1
 		found[p.Stream] = append(found[p.Stream], p)
@@ -117,14 +118,16 @@ func (s *Store) UncoveredSources(ctx context.Context, queries []UncoveredQuery) 
 // Progress is how far a stream was examined: a window from Earliest and before Examined without a stored verdict is
 // complete and empty, or has no edge; only a report sent before the window's end and Reach can change that.
 type Progress struct {
-	Stream   string
-	Earliest time.Time // the earliest window mentioned
-	Examined time.Time
-	Reach    time.Duration
+	Stream    string
+	Earliest  time.Time // the earliest window mentioned
+	Examined  time.Time // zero when nothing was, or when windows before the earliest then known have come up since
+	Reach     time.Duration
+	Uncovered int64 // fingerprint of the uncovered sources; 0 when there are none
+	at        int64 // when it was stored, Unix ms: what is stored after it is later
 }
 
 const selectProgress = `
-SELECT e.stream, e.earliest, p.examined, p.reach
+SELECT e.stream, e.earliest, if(p.earliest > e.earliest, 0, p.examined), p.reach, p.uncovered, p.at
 FROM (
     SELECT stream, min(first_window) AS earliest FROM emitters WHERE stream IN (SELECT stream FROM wanted) GROUP BY stream
 ) AS e
@@ -140,7 +143,7 @@ func (s *Store) ProgressOf(ctx context.Context, streams []string) (map[string]Pr
 	err = s.query(ctx, "read progress", selectProgress, args, func(r driver.Rows) error {
 		var p Progress
 		var earliest, examined, reach int64
-		err := r.Scan(&p.Stream, &earliest, &examined, &reach)
+		err := r.Scan(&p.Stream, &earliest, &examined, &reach, &p.Uncovered, &p.at)
 		p.Earliest, p.Examined, p.Reach = at(earliest), at(examined), time.Duration(reach)*time.Millisecond
 		found[p.Stream] = p
 		return err
@@ -152,7 +155,7 @@ func (s *Store) ProgressOf(ctx context.Context, streams []string) (map[string]Pr
 func (s *Store) SetProgress(ctx context.Context, progress []Progress, now time.Time) error {
 	rows := make([][]any, len(progress))
 	for i, p := range progress {
-		rows[i] = []any{p.Stream, ms(p.Earliest), ms(p.Examined), p.Reach.Milliseconds(), now.UnixMilli()}
+		rows[i] = []any{p.Stream, ms(p.Earliest), ms(p.Examined), p.Reach.Milliseconds(), p.Uncovered, max(now.UnixMilli(), p.at+1)}
 	}
 	return s.insert(ctx, "progress", rows)
 }

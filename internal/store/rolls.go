@@ -128,6 +128,30 @@ func (s *Store) cards(ctx context.Context, windows []WindowKey) (map[RollKey]uin
 	return found, err
 }
 
+const selectDigestsOfWindows = `
+SELECT stream, start, groupUniqArrayArray(mapKeys(r.cards))
+FROM rolls AS r
+WHERE (stream, start) IN (SELECT stream, start FROM wanted)
+GROUP BY stream, start`
+
+// Digests returns the digests of the reports whose rolls, or foreign UIDs, are stored of the windows, by window. Read after them, it names at
+// least every report that what was read came from.
+func (s *Store) Digests(ctx context.Context, windows []WindowKey) (map[WindowKey][]uint64, error) {
+	args, err := windowList(windows)
+	if err != nil {
+		return nil, err
+	}
+	found := map[WindowKey][]uint64{}
+	err = s.query(ctx, "read digests", selectDigestsOfWindows, args, func(r driver.Rows) error {
+		var k WindowKey
+		var digests []uint64
+		err := r.Scan(&k.Stream, &k.Start, &digests)
+		found[k] = digests
+		return err
+	})
+	return found, err
+}
+
 // EmitterRolls returns the rolls by emitter for the keys.
 func (s *Store) EmitterRolls(ctx context.Context, keys []RollKey) (map[RollKey][]EmitterRoll, error) {
 	rows := make([][]any, len(keys))

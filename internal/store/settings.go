@@ -54,7 +54,7 @@ func (s *Store) Settings(ctx context.Context, streams []string) (map[string]Sett
 	return found, err
 }
 
-// PutSettings stores the settings of a stream and has its windows looked at again.
+// PutSettings stores the settings of a stream and has its windows looked at again, unless they are those stored already.
 func (s *Store) PutSettings(ctx context.Context, v Settings, now time.Time) error {
 	text, err := json.Marshal(settingsDocument{
 		Lengths: v.Lengths, Edges: v.Edges, ExpectTraffic: v.ExpectTraffic, Owner: v.Owner, Document: v.Document,
@@ -63,10 +63,21 @@ func (s *Store) PutSettings(ctx context.Context, v Settings, now time.Time) erro
 	if err != nil {
 		return fmt.Errorf("store: settings of %s: %w", v.Stream, err)
 	}
-	if err := s.insert(ctx, "streams", [][]any{{v.Stream, now.UnixMilli(), string(text)}}); err != nil {
+	old, at, err := s.settingsText(ctx, v.Stream)
+	if err != nil || old == string(text) {
+		return err
+	}
+	if err := s.insert(ctx, "streams", [][]any{{v.Stream, max(now.UnixMilli(), at+1), string(text)}}); err != nil {
 		return err
 	}
 	return s.markWhole(ctx, v.Stream)
+}
+
+// settingsText is what is stored of a stream's settings, and since when; empty when nothing is.
+func (s *Store) settingsText(ctx context.Context, stream string) (text string, at int64, err error) {
+	const selectText = `SELECT settings, at FROM streams FINAL WHERE stream = {stream:String}`
+	err = s.query(ctx, "read settings", selectText, params{}.value("stream", stream), func(r driver.Rows) error { return r.Scan(&text, &at) })
+	return text, at, err
 }
 
 // markWhole has all stored windows of a stream looked at again.

@@ -86,7 +86,17 @@ func (s *Store) Close() error { return s.conn.Close() }
 // Ping says whether the server answers; its error wraps ErrAway.
 func (s *Store) Ping(ctx context.Context) error { return away(s.conn.Ping(ctx)) }
 
-// away wraps err with ErrAway when it is of the network and not of the statement.
+// ofTheData holds the server's error codes that tell of the statement or its data, so that trying again cannot help: parse, type
+// and argument errors. Every other one (disk, memory, parts, queries, shutdown) may pass.
+func ofTheData(code int32) bool {
+	switch code {
+	case 6, 26, 27, 33, 36, 38, 41, 42, 43, 44, 46, 47, 53, 57, 62, 69, 70, 72, 117, 128, 131, 321, 349, 407:
+		return true
+	}
+	return false
+}
+
+// away wraps err with ErrAway unless it tells of the statement or its data.
 func away(err error) error {
 	if err == nil {
 		return nil
@@ -95,10 +105,10 @@ func away(err error) error {
 	var exception *clickhouse.Exception
 	switch {
 	case errors.As(err, &exception):
-		if exception.Code == 241 || exception.Code == 252 || exception.Code == 209 || exception.Code == 210 {
-			return fmt.Errorf("%w: %w", ErrAway, err) // memory limit, too many parts, network
+		if ofTheData(exception.Code) {
+			return err
 		}
-		return err
+		return fmt.Errorf("%w: %w", ErrAway, err)
 	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNREFUSED),
 		errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET), errors.Is(err, clickhouse.ErrAcquireConnTimeout),
 		errors.Is(err, clickhouse.ErrAcquireConnNoAddress), errors.Is(err, net.ErrClosed):

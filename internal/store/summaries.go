@@ -26,6 +26,7 @@ FROM (
 LEFT JOIN (
     SELECT stream, examined FROM progress FINAL WHERE stream IN (SELECT stream FROM wanted)
 ) AS p ON p.stream = v.stream
+WHERE state > 0
 GROUP BY stream, hour, edge_from, edge_to
 ORDER BY stream, hour, edge_from, edge_to`
 
@@ -70,7 +71,7 @@ FROM (
     WHERE v.stream IN (SELECT stream FROM wanted) AND v.start >= w.since
     GROUP BY stream, start, edge_from, edge_to
 )
-WHERE latest != 1
+WHERE latest > 1
 GROUP BY stream, edge_from, edge_to`
 
 // FirstNotComplete returns, by stream and edge, the first window from the given instant on whose verdict is not complete.

@@ -13,7 +13,7 @@ type State uint8
 
 // The five states of a window and edge.
 const (
-	Complete State = iota + 1
+	Complete State = iota + 1 // 0 is Withdrawn
 	Open
 	Settling
 	Unknown
@@ -21,6 +21,9 @@ const (
 )
 
 var stateNames = [...]string{"", "complete", "open", "settling", "unknown", "incomplete"}
+
+// Withdrawn is the state of a verdict on an edge that the window no longer has; it is kept to overrule what was said before, and never shown.
+const Withdrawn State = 0
 
 // String returns the state's name in the API.
 func (s State) String() string {

@@ -147,10 +147,10 @@ func (w *window) candidates(hop string, epoch uint32, t time.Time) []emitterKey 
 	return found
 }
 
-// emitterLanes are the candidates that were neither shut down before the window nor closed by a person.
+// emitterLanes are the candidates that were not shut down before the window, nor closed by a person before they passed t.
 func (w *window) emitterLanes(hop string, epoch uint32, t time.Time) []emitterKey {
 	return slices.DeleteFunc(w.candidates(hop, epoch, t), func(e emitterKey) bool {
-		return closedBy(w.m.closedEmitters, e.id, w.s) || w.shutDownBefore(e)
+		return w.shutDownBefore(e) || closedBy(w.m.closedEmitters, e.id, w.s) && (t.IsZero() || w.m.passing(e, t) == nil)
 	})
 }
 
