@@ -28,6 +28,7 @@ type Store interface {
 }
 
 const (
+	openAge       = 4 * time.Second // how old the verdict of a window that still runs may be
 	marksAPass    = 20_000          // marks looked at in one pass; the rest wait for the next
 	chunkWindows  = 2_000           // windows whose rolls are read at once
 	recent        = 2 * time.Hour   // streams whose windows are younger are read together
@@ -40,16 +41,17 @@ const (
 // Pass looks at everything that changed or fell due, once, and returns the verdicts it stored. Every step can be repeated: a pass
 // that died half-way is simply made again, by this process or another.
 func Pass(ctx context.Context, s Store, now time.Time) ([]store.Verdict, error) {
-	return passWithClocks(ctx, s, now, func(string) time.Time { return now })
+	p := pass{store: s, clock: func(string) time.Time { return now }, latest: now, openAge: openAge}
+	return p.run(ctx)
 }
 
-// passWithClocks makes a pass in which every stream has a clock of its own; latest is the latest of them.
-func passWithClocks(ctx context.Context, s Store, latest time.Time, clock func(stream string) time.Time) ([]store.Verdict, error) {
-	due, err := s.DueMarks(ctx, latest, marksAPass)
+// run makes the pass, in which every stream has a clock of its own.
+func (p *pass) run(ctx context.Context) ([]store.Verdict, error) {
+	due, err := p.store.DueMarks(ctx, p.latest, marksAPass)
 	if err != nil || len(due) == 0 {
 		return nil, err
 	}
-	p := pass{store: s, clock: clock, latest: latest, streams: map[string]*work{}}
+	p.streams = map[string]*work{}
 	if err := p.collect(ctx, due); err != nil {
 		return nil, err
 	}
@@ -63,7 +65,8 @@ func passWithClocks(ctx context.Context, s Store, latest time.Time, clock func(s
 type pass struct {
 	store   Store
 	clock   func(stream string) time.Time
-	latest  time.Time
+	latest  time.Time // the latest of the clocks
+	openAge time.Duration
 	streams map[string]*work
 	said    []store.Verdict
 }
@@ -114,6 +117,7 @@ func (p *pass) say(ctx context.Context, open []*window) (map[store.WindowKey][]s
 		if err != nil {
 			return nil, err
 		}
+		chunk = slices.DeleteFunc(chunk, func(w *window) bool { return p.rests(w, before[w.key()]) })
 		if err := fillWindows(ctx, p.store, chunk); err != nil {
 			return nil, err
 		}
@@ -142,6 +146,24 @@ func (p *pass) say(ctx context.Context, open []*window) (map[store.WindowKey][]s
 		p.said = append(p.said, next...)
 	}
 	return standing, nil
+}
+
+// rests leaves a window that still runs, and was judged a moment ago, to a later pass: to read its rolls again with every report would cost more
+// than all else.
+func (p *pass) rests(w *window, before []store.Verdict) bool {
+	if !w.mentioned() || w.now.UnixMilli() >= w.closing.end || len(before) == 0 || len(before) != len(w.closing.graph.edges()) {
+		return false
+	}
+	var judged time.Time
+	for i := range before {
+		judged = later(judged, before[i].DecidedAt)
+	}
+	if w.now.Sub(judged) >= p.openAge {
+		return false
+	}
+	work := p.streams[w.h.Settings.Stream]
+	work.later = append(work.later, store.Mark{WindowKey: w.key(), Due: judged.Add(p.openAge)})
+	return true
 }
 
 // postpone leaves a torn window to the next pass, since most likely a report is just being stored; but not for long.

@@ -348,7 +348,7 @@ func (st *stage) passUntilQuiet(latest time.Time) {
 	st.t.Helper()
 	var last []store.Verdict
 	for range 50 {
-		said, err := passWithClocks(st.t.Context(), st.store, latest, func(stream string) time.Time { return st.clock[stream] })
+		said, err := st.pass(latest)
 		if err != nil {
 			st.t.Fatal(err)
 		}
@@ -408,5 +408,18 @@ func TestAnHourIsCompleteOnlyOnceAllOfItWasExamined(t *testing.T) {
 	s.wait(3711)
 	if got := state(); got != store.Complete {
 		t.Fatalf("the hour is %s once all lanes passed it", got)
+	}
+}
+
+func TestARunningWindowIsJudgedAgainWithinFiveSeconds(t *testing.T) {
+	s := newScene(t)
+	s.hear(30, s.says("app", 1, 0), s.says("sink", 2, 1, "app"), saw(s.says("app", 1, 29), 0, span(0, 4)))
+	if v := s.verdict(0, "app", "sink"); v.Pending != 5 {
+		t.Fatalf("%d pending at first", v.Pending)
+	}
+	s.hear(31, saw(s.says("app", 1, 30), 0, span(0, 9)))
+	s.wait(34)
+	if v := s.verdict(0, "app", "sink"); v.Pending != 10 {
+		t.Fatalf("%d pending four seconds after the verdict, want 10", v.Pending)
 	}
 }

@@ -123,10 +123,16 @@ func (st *stage) advance() []*play {
 		st.t.Fatal(err)
 	}
 	latest := time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC) // marks that only new reports can change stay away
-	if _, err := passWithClocks(ctx, st.store, latest, func(stream string) time.Time { return st.clock[stream] }); err != nil {
+	if _, err := st.pass(latest); err != nil {
 		st.t.Fatal(err)
 	}
 	return on
+}
+
+// pass makes a pass in which every stream has its own clock and no window rests.
+func (st *stage) pass(latest time.Time) ([]store.Verdict, error) {
+	p := pass{store: st.store, latest: latest, clock: func(stream string) time.Time { return st.clock[stream] }}
+	return p.run(st.t.Context())
 }
 
 func (st *stage) close(ctx context.Context, p *play, c *model.Close) {
