@@ -18,8 +18,10 @@ func (in *Intake) check(ctx context.Context, group []*request) ([]*request, erro
 	if err != nil {
 		return good, err
 	}
-	good = checkNumbers(good)
-	return in.checkStored(ctx, good)
+	if good, err = in.checkStored(ctx, good); err != nil {
+		return good, err
+	}
+	return checkNumbers(good), nil // what is stored stands before what comes with it
 }
 
 // checkLengths refuses reports whose windows are not of their stream's length.
