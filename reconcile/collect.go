@@ -36,9 +36,9 @@ func (w *work) take(m store.Mark, reported bool) {
 				w.torn[m.Start] = m.Since
 			}
 		}
-	case reported && m.Due.Equal(store.Never):
+	case reported && m.Due.After(w.now.Add(time.Minute)):
 		w.marks = append(w.marks, m)
-		w.later = append(w.later, store.Mark{WindowKey: m.WindowKey, Due: w.now.Add(time.Minute)})
+		w.later = append(w.later, store.Mark{WindowKey: m.WindowKey, Due: w.now.Add(time.Minute), Since: m.Since})
 	}
 }
 

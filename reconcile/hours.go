@@ -209,6 +209,15 @@ func (r *Reader) HourOfEdge(ctx context.Context, stream string, hour time.Time, 
 			open = append(open, *v)
 		}
 	}
+	if edge == nil {
+		blank, err := r.blank(ctx, s, hour, now)
+		if err != nil {
+			return store.Hour{}, nil, err
+		}
+		if blank {
+			h.State = h.State.Worse(store.Unknown)
+		}
+	}
 	if h.State != 0 && now.Before(end) {
 		h.State = h.State.Worse(store.Open)
 	}
@@ -327,4 +336,20 @@ func walk(mark time.Time, all []store.Verdict, counts func(store.Edge) bool, req
 		mark = end
 	}
 	return mark, nil
+}
+
+// blank says whether an hour has a window that has no edge, so that nothing was compared.
+func (r *Reader) blank(ctx context.Context, s store.Settings, hour, now time.Time) (bool, error) {
+	streams := []string{s.Stream}
+	progress, err := r.store.ProgressOf(ctx, streams)
+	if err != nil || progress[s.Stream].Earliest.IsZero() {
+		return false, err
+	}
+	hops, err := r.store.Hops(ctx, streams)
+	if err != nil {
+		return false, err
+	}
+	k := known{settings: s, progress: store.Progress{Earliest: later(hour, progress[s.Stream].Earliest)}}
+	start, there, err := r.unjudged(ctx, k, firstEdge(hops[s.Stream], s))
+	return there && start.Before(hour.Add(time.Hour)) && !start.After(now), err
 }

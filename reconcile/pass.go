@@ -124,7 +124,7 @@ func (p *pass) say(ctx context.Context, open []*window) (map[store.WindowKey][]s
 		var next []store.Verdict
 		var firstClosed []store.HopWindow
 		for _, w := range chunk {
-			if p.postpone(w) {
+			if p.postpone(w) && len(before[w.key()]) > 0 {
 				continue
 			}
 			said := w.verdicts(before[w.key()])
@@ -158,11 +158,11 @@ func (p *pass) rests(w *window, before []store.Verdict) bool {
 	for i := range before {
 		judged = later(judged, before[i].DecidedAt)
 	}
-	if w.now.Sub(judged) >= p.openAge {
+	if age := w.now.Sub(judged); age < 0 || age >= p.openAge {
 		return false
 	}
 	work := p.streams[w.h.Settings.Stream]
-	work.later = append(work.later, store.Mark{WindowKey: w.key(), Due: judged.Add(p.openAge)})
+	work.later = append(work.later, store.Mark{WindowKey: w.key(), Due: judged.Add(p.openAge), Since: work.torn[w.key().Start]})
 	return true
 }
 
@@ -173,7 +173,12 @@ func (p *pass) postpone(w *window) bool {
 	if !before {
 		since = w.now
 	}
-	if !w.torn || w.now.Sub(since) > tornPatience {
+	if !w.torn {
+		delete(work.torn, start)
+		return false
+	}
+	work.torn[start] = since
+	if w.now.Sub(since) > tornPatience {
 		return false
 	}
 	work.later = append(work.later, store.Mark{WindowKey: w.key(), Due: w.now, Since: since})
@@ -216,7 +221,7 @@ func (w *work) noteUncovered(sources []store.Uncovered) {
 	if len(sources) > 0 {
 		fingerprint = int64(h.Sum64() | 1)
 	}
-	if fingerprint != w.progress.Uncovered && len(sources) > 0 {
+	if fingerprint != w.progress.Uncovered && len(sources) > 0 && !w.progress.Earliest.IsZero() {
 		w.later = append(w.later, store.Mark{WindowKey: store.WindowKey{Stream: w.stream}, Since: sources[0].Since})
 	}
 	w.progress.Uncovered = fingerprint
@@ -264,6 +269,7 @@ func (p *pass) advance(ctx context.Context, group []*work, standing map[store.Wi
 	for _, w := range group {
 		for start := range w.windows {
 			if m, open := nextMark(standing[store.WindowKey{Stream: w.stream, Start: start}]); open {
+				m.Since = w.torn[start]
 				next = append(next, m)
 			}
 		}
@@ -279,10 +285,11 @@ func (p *pass) advance(ctx context.Context, group []*work, standing map[store.Wi
 		progress = append(progress, w.progress)
 		next = append(next, p.nextExamination(w))
 	}
-	if err := p.store.SetProgress(ctx, progress, p.latest); err != nil {
+	// The marks first: what progress says is done must not be forgotten where the marks were not written.
+	if err := p.store.ReplaceMarks(ctx, old, next); err != nil {
 		return err
 	}
-	return p.store.ReplaceMarks(ctx, old, next)
+	return p.store.SetProgress(ctx, progress, p.latest)
 }
 
 // nextMark is the mark of a window some edge of which is not closed.
