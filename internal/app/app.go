@@ -160,6 +160,9 @@ func (a *App) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if synced, err := s.Synced(ctx); err == nil && !synced {
+		a.log.Warn("this ClickHouse answers before what it took is on disk: set fsync_after_insert and fsync_part_directory to 1 in its merge_tree settings")
+	}
 	a.log.Info("store is ready", "database", a.config.ClickHouse.Database, "migrations", len(applied))
 	return nil
 }

@@ -86,6 +86,15 @@ func (s *Store) Close() error { return s.conn.Close() }
 // Ping says whether the server answers; its error wraps ErrAway.
 func (s *Store) Ping(ctx context.Context) error { return away(s.conn.Ping(ctx)) }
 
+const selectSynced = `SELECT toString(value) FROM system.merge_tree_settings WHERE name = 'fsync_after_insert'`
+
+// Synced says whether the server writes what it inserts to the disk before it answers, as far as its defaults tell.
+func (s *Store) Synced(ctx context.Context) (bool, error) {
+	var value string
+	err := s.query(ctx, "read whether inserts are synced", selectSynced, params{}, func(r driver.Rows) error { return r.Scan(&value) })
+	return value == "1", err
+}
+
 // ofTheData holds the server's error codes that tell of the statement or its data, so that trying again cannot help: parse, type
 // and argument errors. Every other one (disk, memory, parts, queries, shutdown) may pass.
 func ofTheData(code int32) bool {
