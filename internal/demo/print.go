@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -22,12 +24,26 @@ func (d *demo) welcome(from time.Time) {
 	}
 	d.note("Page:  %s/", d.server.URL)
 	d.note("Logs:  %s", d.Dir)
-	d.note("Try:   rollcall streams%s", server)
-	d.note("       rollcall windows %s --from 5m%s", stream, server)
-	d.note("       rollcall lost %s %s%s", stream, from.Format(time.RFC3339), server)
-	d.note("       rollcall lost %s %s --kind duplicated%s", stream, from.Format(time.RFC3339), server)
-	d.note("       rollcall trace UID%s", server)
+	rollcall := program(d.Executable)
+	d.note("Try:   %s streams%s", rollcall, server)
+	d.note("       %s windows %s --from 5m%s", rollcall, stream, server)
+	d.note("       %s lost %s %s%s", rollcall, stream, from.Format(time.RFC3339), server)
+	d.note("       %s lost %s %s --kind duplicated%s", rollcall, stream, from.Format(time.RFC3339), server)
+	d.note("       %s trace UID%s", rollcall, server)
 	d.note("Rounds of %s at %d events a second begin at %s; Ctrl-C stops.", d.Round, d.Rate, from.Format(time.TimeOnly))
+}
+
+// program is how a person in the working directory calls the executable.
+func program(executable string) string {
+	if found, err := exec.LookPath(filepath.Base(executable)); err == nil && found == executable {
+		return filepath.Base(executable)
+	}
+	if dir, err := os.Getwd(); err == nil {
+		if path, err := filepath.Rel(dir, executable); err == nil && !strings.HasPrefix(path, "..") {
+			return "." + string(filepath.Separator) + path
+		}
+	}
+	return executable
 }
 
 // progress draws a bar until the function it returns is called; only on a terminal.
