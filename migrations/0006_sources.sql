@@ -2,13 +2,14 @@
 CREATE TABLE IF NOT EXISTS sources
 (
     stream  LowCardinality(String),
-    source  UUID,
+    source  FixedString(16),
     hop     LowCardinality(String),
-    emitter UUID COMMENT 'the emitter that reported it; the greatest where several did',
+    emitter SimpleAggregateFunction(max, UUID) COMMENT 'one that reported it: the greatest',
     first   SimpleAggregateFunction(min, DateTime('UTC')) COMMENT 'first window',
     last    SimpleAggregateFunction(max, DateTime('UTC')) COMMENT 'last window',
     alone   SimpleAggregateFunction(min, Int64) COMMENT 'Unix ms: first window that a report names which names no hop before its own; the greatest Int64 when none',
-    INDEX by_source source TYPE bloom_filter GRANULARITY 1
+    INDEX by_source source TYPE bloom_filter GRANULARITY 1,
+    INDEX by_last last TYPE minmax GRANULARITY 1
 )
 ENGINE = AggregatingMergeTree
-ORDER BY (stream, source, hop, emitter)
+ORDER BY (stream, source, hop)

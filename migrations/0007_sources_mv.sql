@@ -3,4 +3,4 @@ SELECT
     stream, source, hop, emitter, start AS first, start AS last,
     if(r.first, toInt64(toUnixTimestamp(start)) * 1000, 9223372036854775807) AS alone
 FROM reports_in AS r
-WHERE source != toUUID('00000000-0000-0000-0000-000000000000')
+WHERE kind = 'seen'

@@ -17,4 +17,4 @@ CREATE TABLE IF NOT EXISTS uid_counts
 )
 ENGINE = AggregatingMergeTree
 PARTITION BY toDate(start)
-ORDER BY (stream, start, hop, epoch, uid, emitter)
+ORDER BY (stream, start, uid, hop, epoch, emitter)

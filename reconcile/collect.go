@@ -58,6 +58,18 @@ func (w *work) oldest() time.Time {
 	return oldest
 }
 
+// horizon is the instant before which no source can have become uncovered since the last pass; zero while one is.
+func (w *work) horizon() time.Time {
+	if w.progress.Uncovered != 0 || w.progress.Examined.IsZero() {
+		return time.Time{}
+	}
+	horizon := w.oldest()
+	if !w.since.IsZero() && w.since.Before(horizon) {
+		horizon = w.since
+	}
+	return horizon.Add(-horizonMargin)
+}
+
 // collect finds the windows to be judged: those marked, those not closed, and those that a report sent so early may change.
 func (p *pass) collect(ctx context.Context, due []store.Mark) error {
 	for _, m := range due {

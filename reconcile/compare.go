@@ -1,247 +1,270 @@
 package reconcile
 
 import (
-	"maps"
-	"slices"
-
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
-// Set is a set of events: numbers by source, and the UIDs of events that Rollcall did not number.
-type Set struct {
-	Rolls   map[wire.UID]*roaring.Bitmap
-	Foreign map[string]struct{}
+// part is what all hops say of one source, or of one foreign UID, in one window. What is lost, duplicated or unexpected of one part
+// has nothing to do with any other, so a window is compared part by part and never held whole.
+type part struct {
+	store.WindowKey
+	source  wire.UID
+	foreign string // a UID that Rollcall did not number; the event is then number 0 of the rolls
+	hops    map[string]*taken
+	suspect []store.RollKey // where the rolls of several emitters may overlap
+	weight  uint64          // events of all its rolls
 }
 
-func newSet() Set { return Set{Rolls: map[wire.UID]*roaring.Bitmap{}, Foreign: map[string]struct{}{}} }
-
-// Len is the number of events in the set.
-func (s Set) Len() uint64 {
-	n := uint64(len(s.Foreign))
-	for _, b := range s.Rolls {
-		n += b.GetCardinality()
-	}
-	return n
-}
-
-// addRoll joins a roll into the set; it keeps b only as something to read.
-func (s Set) addRoll(source wire.UID, b *roaring.Bitmap) {
-	switch old := s.Rolls[source]; {
-	case b == nil:
-	case old == nil:
-		s.Rolls[source] = b
-	default:
-		s.Rolls[source] = roaring.Or(old, b)
-	}
-}
-
-func (s Set) union(o Set) Set {
-	sum := Set{Rolls: maps.Clone(s.Rolls), Foreign: maps.Clone(s.Foreign)}
-	for source, b := range o.Rolls {
-		sum.addRoll(source, b)
-	}
-	maps.Copy(sum.Foreign, o.Foreign)
-	return sum
-}
-
-func (s Set) minus(o Set) Set {
-	rest := newSet()
-	for source, b := range s.Rolls {
-		left := b
-		if other := o.Rolls[source]; other != nil {
-			left = roaring.AndNot(b, other)
-		}
-		if !left.IsEmpty() {
-			rest.Rolls[source] = left
-		}
-	}
-	for uid := range s.Foreign {
-		if _, there := o.Foreign[uid]; !there {
-			rest.Foreign[uid] = struct{}{}
-		}
-	}
-	return rest
-}
-
-// taken is what one hop says of one window, its emitters and epochs joined.
+// taken is what one hop says of a part, its emitters and epochs joined. A roll is nil when empty.
 type taken struct {
-	kinds      [wire.Kinds]Set
-	duplicated Set // overlaps of emitters in one epoch, and repeats
-	closedSeen Set // seen at the first closed verdict
-	idempotent bool
-	unplaced   uint64
+	kinds      [wire.Kinds]*roaring.Bitmap
+	twice      *roaring.Bitmap // repeats, and overlaps of emitters in one epoch
+	closedSeen *roaring.Bitmap // seen at the first closed verdict
 }
 
-// content is what all hops say of one window.
-type content map[string]*taken
-
-func (c content) of(hop string) *taken {
-	t := c[hop]
+func (p *part) of(hop string) *taken {
+	t := p.hops[hop]
 	if t == nil {
-		t = &taken{duplicated: newSet(), closedSeen: newSet()}
-		for k := range t.kinds {
-			t.kinds[k] = newSet()
-		}
-		c[hop] = t
+		t = &taken{}
+		p.hops[hop] = t
 	}
 	return t
 }
 
-// gather joins rolls, with the overlaps that were found among emitters, into the content of a window.
-func gather(rolls []store.RollSet, foreign []store.ForeignCount) content {
-	c := content{}
-	for i := range rolls {
-		r := &rolls[i]
-		t := c.of(r.Hop)
-		for k, b := range r.Rolls {
-			t.kinds[k].addRoll(r.Source, b)
-		}
-		t.duplicated.addRoll(r.Source, r.Duplicated)
-		t.duplicated.addRoll(r.Source, r.Rolls[wire.Repeated])
-		t.closedSeen.addRoll(r.Source, r.ClosedSeen)
+// seen is what a hop saw; nil when nothing.
+func (p *part) seen(hop string) *roaring.Bitmap {
+	if t := p.hops[hop]; t != nil {
+		return t.kinds[wire.Seen]
 	}
-	c.gatherForeign(foreign)
-	return c
+	return nil
 }
 
-func (c content) gatherForeign(foreign []store.ForeignCount) {
+// numberedPart joins the epochs of one source.
+func numberedPart(one *store.SourceRolls) *part {
+	p := &part{WindowKey: one.WindowKey, source: one.Source, hops: make(map[string]*taken, len(one.Sets))}
+	for i := range one.Sets {
+		set := &one.Sets[i]
+		t := p.of(set.Hop)
+		for k, roll := range set.Rolls {
+			t.kinds[k] = or(t.kinds[k], roll)
+		}
+		t.twice = or(t.twice, set.Rolls[wire.Repeated])
+		t.closedSeen = or(t.closedSeen, set.ClosedSeen)
+		seen := card(set.Rolls[wire.Seen])
+		p.weight += seen
+		if set.Cards > seen {
+			p.suspect = append(p.suspect, store.RollKey{WindowKey: one.WindowKey, Hop: set.Hop, Epoch: set.Epoch, Source: one.Source})
+		}
+	}
+	return p
+}
+
+// foreignPart reads the counts of one UID as rolls that hold number 0.
+func foreignPart(one *store.ForeignEvent) *part {
 	type once struct {
 		hop   string
 		epoch uint32
-		uid   string
 	}
+	p := &part{WindowKey: one.WindowKey, foreign: one.UID, hops: map[string]*taken{}}
 	emitters := map[once]int{}
-	for i := range foreign {
-		f := &foreign[i]
-		t := c.of(f.Hop)
-		for k, n := range f.Counts {
+	for i := range one.Counts {
+		f := &one.Counts[i]
+		t := p.of(f.Hop)
+		for k, n := range f.Kinds {
 			if n > 0 {
-				t.kinds[k].Foreign[f.UID] = struct{}{}
-				t.kinds[wire.Seen].Foreign[f.UID] = struct{}{}
+				t.kinds[k], t.kinds[wire.Seen] = roaring.BitmapOf(0), roaring.BitmapOf(0)
 			}
 		}
-		key := once{f.Hop, f.Epoch, f.UID}
+		key := once{f.Hop, f.Epoch}
 		emitters[key]++
-		if f.Counts[wire.Seen] > 1 || emitters[key] > 1 {
-			t.duplicated.Foreign[f.UID] = struct{}{}
+		if f.Kinds[wire.Seen] > 1 || emitters[key] > 1 {
+			t.twice = roaring.BitmapOf(0)
 		}
+		t.closedSeen = t.kinds[wire.Seen] // when it came is not kept, so it is never called late
 	}
+	return p
 }
 
-// Kinds of lists of names that a comparison gives, besides those of wire.Kind.
+// list is one set of events that a comparison gives.
+type list uint8
+
 const (
-	listLost        = "lost"
-	listPending     = "pending"
-	listDuplicated  = "duplicated"
-	listRedelivered = "redelivered"
-	listUnexpected  = "unexpected"
-	listCorrupt     = "corrupt"
-	listInvalid     = "invalid"
-	listFiltered    = "filtered"
-	listRejected    = "rejected"
-	listSkewed      = "skewed"
-	listLate        = "late"
+	missing list = iota // lost where the edge is closed, else pending
+	twice               // redelivered where the later hop is idempotent, else duplicated
+	unexpected
+	corrupt
+	invalid
+	filtered
+	rejected
+	skewed
+	late // as far as the edge was closed before
+	lists
 )
 
-// comparison is what one edge of one window comes to: named sets, and the counts that go with them.
-type comparison struct {
-	counts store.Counts
-	names  map[string]Set
-}
-
-// compare holds what the later hop of an edge took over against what the earlier one handed on. Before the
-// edge is closed what is missing is pending; only then is it lost.
-func compare(c content, g *graph, edge store.Edge, closed, wasClosed bool) comparison {
-	a, b := c.of(edge.From), c.of(edge.To)
+// compare holds what the later hop of an edge took over of the part against what the earlier one handed on. A set is nil when empty.
+func (p *part) compare(g *graph, edge store.Edge) (sets [lists]*roaring.Bitmap, expected *roaring.Bitmap) {
+	a, b := p.hops[edge.From], p.hops[edge.To]
+	if a != nil {
+		sets[filtered], sets[rejected] = a.kinds[wire.Filtered], a.kinds[wire.Rejected]
+		expected = andNot(andNot(a.kinds[wire.Seen], sets[filtered]), sets[rejected])
+	}
+	if b == nil {
+		sets[missing] = expected
+		return sets, expected
+	}
 	seen := b.kinds[wire.Seen]
-	expected := a.kinds[wire.Seen].minus(a.kinds[wire.Filtered]).minus(a.kinds[wire.Rejected])
-	missing := expected.minus(seen)
-	handed := newSet()
+	sets[missing] = andNot(expected, seen)
+	sets[unexpected] = seen
 	for _, hop := range g.before[edge.To] {
-		handed = handed.union(c.of(hop).kinds[wire.Seen])
+		sets[unexpected] = andNot(sets[unexpected], p.seen(hop))
 	}
-	names := map[string]Set{
-		listUnexpected: seen.minus(handed),
-		listCorrupt:    b.kinds[wire.Corrupt],
-		listInvalid:    b.kinds[wire.Invalid],
-		listSkewed:     b.kinds[wire.Skewed],
-		listFiltered:   a.kinds[wire.Filtered],
-		listRejected:   a.kinds[wire.Rejected],
-	}
-	if closed {
-		names[listLost] = missing
-	} else {
-		names[listPending] = missing
-	}
-	if b.idempotent {
-		names[listRedelivered] = b.duplicated
-	} else {
-		names[listDuplicated] = b.duplicated
-	}
-	if wasClosed {
-		names[listLate] = numbered(seen.minus(b.closedSeen))
-	}
-	result := comparison{names: names}
-	result.count(expected.Len(), produced(c, g), b.unplaced)
-	return result
+	sets[twice], sets[corrupt], sets[invalid], sets[skewed] = b.twice, b.kinds[wire.Corrupt], b.kinds[wire.Invalid], b.kinds[wire.Skewed]
+	sets[late] = andNot(seen, b.closedSeen)
+	return sets, expected
 }
 
-// numbered leaves out foreign UIDs, whose time of arrival is not kept.
-func numbered(s Set) Set { return Set{Rolls: s.Rolls, Foreign: map[string]struct{}{}} }
-
-func produced(c content, g *graph) uint64 {
-	all := newSet()
-	for _, hop := range g.first() {
-		all = all.union(c.of(hop).kinds[wire.Seen])
-	}
-	return all.Len()
+// content is what the parts of one window come to.
+type content struct {
+	produced uint64
+	seen     map[string]uint64 // by hop
+	edges    map[store.Edge]*edgeContent
+	unplaced map[string]uint64 // by hop
 }
 
-func (r *comparison) count(expected, produced, unplaced uint64) {
-	n := func(list string) uint64 { return r.names[list].Len() }
-	r.counts = store.Counts{
-		Produced: produced, Expected: expected, Delivered: expected - n(listLost) - n(listPending),
-		Lost: n(listLost), Pending: n(listPending), Duplicated: n(listDuplicated), Redelivered: n(listRedelivered),
-		Unexpected: n(listUnexpected), Corrupt: n(listCorrupt), Invalid: n(listInvalid), Filtered: n(listFiltered),
-		Rejected: n(listRejected), Skewed: n(listSkewed), Unplaced: unplaced, Late: n(listLate),
-	}
+// edgeContent sums what the parts of a window come to on one edge.
+type edgeContent struct {
+	expected uint64
+	sizes    [lists]uint64
 }
 
-// overlap returns the numbers that more than one of the emitters saw; nil when there are none.
-func overlap(rolls []store.EmitterRoll) *roaring.Bitmap {
-	all, twice := roaring.New(), roaring.New()
-	for _, r := range rolls {
-		if r.Seen == nil {
-			continue
+func newContent() content {
+	return content{seen: map[string]uint64{}, edges: map[store.Edge]*edgeContent{}, unplaced: map[string]uint64{}}
+}
+
+// add counts one more part.
+func (c *content) add(p *part, g *graph) {
+	var produced *roaring.Bitmap
+	for hop, before := range g.before {
+		seen := p.seen(hop)
+		c.seen[hop] += card(seen)
+		if len(before) == 0 {
+			produced = or(produced, seen)
 		}
-		twice.Or(roaring.And(all, r.Seen))
-		all.Or(r.Seen)
+		for _, b := range before {
+			c.addEdge(p, g, store.Edge{From: b, To: hop})
+		}
 	}
-	if twice.IsEmpty() {
+	c.produced += card(produced)
+}
+
+func (c *content) addEdge(p *part, g *graph, edge store.Edge) {
+	e := c.edges[edge]
+	if e == nil {
+		e = &edgeContent{}
+		c.edges[edge] = e
+	}
+	sets, expected := p.compare(g, edge)
+	e.expected += card(expected)
+	for i, set := range sets {
+		e.sizes[i] += card(set)
+	}
+}
+
+// how is what decides which names the sets of an edge have.
+type how struct {
+	closed     bool // before the edge is closed what is missing is pending; only then is it lost
+	wasClosed  bool
+	idempotent bool // of the later hop
+}
+
+// counts names what the parts of a window come to on one edge.
+func (c *content) counts(edge store.Edge, h how) store.Counts {
+	e := c.edges[edge]
+	if e == nil {
+		e = &edgeContent{}
+	}
+	n := &e.sizes
+	counts := store.Counts{
+		Produced: c.produced, Expected: e.expected, Delivered: e.expected - n[missing], Unexpected: n[unexpected], Corrupt: n[corrupt],
+		Invalid: n[invalid], Filtered: n[filtered], Rejected: n[rejected], Skewed: n[skewed], Unplaced: c.unplaced[edge.To],
+	}
+	if h.closed {
+		counts.Lost = n[missing]
+	} else {
+		counts.Pending = n[missing]
+	}
+	if h.idempotent {
+		counts.Redelivered = n[twice]
+	} else {
+		counts.Duplicated = n[twice]
+	}
+	if h.wasClosed {
+		counts.Late = n[late]
+	}
+	return counts
+}
+
+// kinds are the lists of names a window and edge has, and when a set of the comparison goes by that name.
+var kinds = []struct {
+	name  string
+	set   list
+	holds func(how) bool // nil: always
+}{
+	{"lost", missing, func(h how) bool { return h.closed }},
+	{"pending", missing, func(h how) bool { return !h.closed }},
+	{"duplicated", twice, func(h how) bool { return !h.idempotent }},
+	{"redelivered", twice, func(h how) bool { return h.idempotent }},
+	{"unexpected", unexpected, nil},
+	{"corrupt", corrupt, nil},
+	{"invalid", invalid, nil},
+	{"filtered", filtered, nil},
+	{"rejected", rejected, nil},
+	{"skewed", skewed, nil},
+	{"late", late, func(h how) bool { return h.wasClosed }},
+}
+
+// setOf returns the set that a kind of names is read from, and whether the set goes by that name.
+func setOf(kind string, h how) (list, bool) {
+	for _, k := range kinds {
+		if k.name == kind {
+			return k.set, k.holds == nil || k.holds(h)
+		}
+	}
+	return lists, false
+}
+
+// or joins two rolls, of which either may be nil; it changes neither.
+func or(a, b *roaring.Bitmap) *roaring.Bitmap {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return roaring.Or(a, b)
+}
+
+// andNot is a without b; it changes neither.
+func andNot(a, b *roaring.Bitmap) *roaring.Bitmap {
+	if a == nil || b == nil {
+		return a
+	}
+	return filled(roaring.AndNot(a, b))
+}
+
+func filled(b *roaring.Bitmap) *roaring.Bitmap {
+	if b.IsEmpty() {
 		return nil
 	}
-	return twice
+	return b
 }
 
-// uids lists the set's UIDs in order.
-func (s Set) uids() []string {
-	all := slices.Collect(maps.Keys(s.Foreign))
-	for source, b := range s.Rolls {
-		for _, n := range b.ToArray() {
-			all = append(all, source.WithSequence(n).String())
-		}
+func card(b *roaring.Bitmap) uint64 {
+	if b == nil {
+		return 0
 	}
-	slices.Sort(all)
-	return all
-}
-
-// has is 1 where b holds n.
-func has(b *roaring.Bitmap, n uint32) uint32 {
-	if b != nil && b.Contains(n) {
-		return 1
-	}
-	return 0
+	return b.GetCardinality()
 }

@@ -3,7 +3,11 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"iter"
+	"maps"
 	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/internal/store"
@@ -16,14 +20,14 @@ type historyStore interface {
 	Reports(ctx context.Context, streams []string, since time.Time) (map[string][]store.Report, error)
 	EmittersSince(ctx context.Context, streams []string, since time.Time) (map[string][]store.Emitter, error)
 	Hops(ctx context.Context, streams []string) (map[string][]store.HopSummary, error)
-	UncoveredSources(ctx context.Context, queries []store.UncoveredQuery) (map[string][]store.Uncovered, error)
+	UncoveredSources(ctx context.Context, queries []store.UncoveredQuery, horizon time.Time) (map[string][]store.Uncovered, error)
 }
 
 // contentStore is what the rolls of windows are read from.
 type contentStore interface {
-	Rolls(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.RollSet, error)
-	EmitterRolls(ctx context.Context, keys []store.RollKey) (map[store.RollKey][]store.EmitterRoll, error)
-	Foreign(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.ForeignCount, error)
+	SourceRolls(ctx context.Context, windows []store.WindowKey, from wire.UID) iter.Seq2[store.SourceRolls, error]
+	EmitterRolls(ctx context.Context, keys []store.RollKey, events uint64) iter.Seq2[store.EmitterRoll, error]
+	ForeignEvents(ctx context.Context, windows []store.WindowKey, from string) iter.Seq2[store.ForeignEvent, error]
 	Unplaced(ctx context.Context, windows []store.WindowKey) (map[store.HopWindow]uint64, error)
 	Digests(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]uint64, error)
 }
@@ -32,7 +36,11 @@ type contentStore interface {
 type historyQuery struct {
 	stream   string
 	settings store.Settings
+	horizon  time.Time // sources seen only in windows before it were looked at, and all were covered; zero: look at all
 }
+
+// horizonMargin is how much earlier than what changed a source may have been seen that the change uncovers: the longest window and its grace.
+const horizonMargin = 2 * time.Hour
 
 // loadHistories reads what was reported since an instant. What says which reports count is read first, then the reports, and the caller reads
 // rolls after: so a report that counts has been read with the windows it mentions, and a watermark that counts never precedes its rolls.
@@ -57,7 +65,7 @@ func loadHistories(ctx context.Context, s historyStore, queries []historyQuery, 
 	if err != nil {
 		return nil, err
 	}
-	uncovered, err := s.UncoveredSources(ctx, uncoveredQueries(queries))
+	uncovered, err := loadUncovered(ctx, s, queries)
 	if err != nil {
 		return nil, err
 	}
@@ -71,87 +79,197 @@ func loadHistories(ctx context.Context, s historyStore, queries []historyQuery, 
 	return found, nil
 }
 
-func uncoveredQueries(queries []historyQuery) []store.UncoveredQuery {
-	found := make([]store.UncoveredQuery, len(queries))
-	for i, q := range queries {
-		reach := q.settings.Grace
-		if n := len(q.settings.Lengths); n > 0 {
-			reach += time.Duration(q.settings.Lengths[n-1].Seconds) * time.Second
+// loadUncovered reads the uncovered sources, of the streams with a horizon among the sources seen since.
+func loadUncovered(ctx context.Context, s historyStore, queries []historyQuery) (map[string][]store.Uncovered, error) {
+	var whole, near []store.UncoveredQuery
+	var horizon time.Time
+	for _, q := range queries {
+		if q.horizon.IsZero() {
+			whole = append(whole, q.uncovered())
+			continue
 		}
-		found[i] = store.UncoveredQuery{Stream: q.stream, Reach: reach}
-		for _, e := range q.settings.Edges {
-			found[i].NotFirst = append(found[i].NotFirst, e.To)
+		near = append(near, q.uncovered())
+		if horizon.IsZero() || q.horizon.Before(horizon) {
+			horizon = q.horizon
 		}
+	}
+	found, err := s.UncoveredSources(ctx, whole, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	recent, err := s.UncoveredSources(ctx, near, horizon)
+	if found == nil {
+		return recent, err
+	}
+	maps.Copy(found, recent)
+	return found, err
+}
+
+func (q historyQuery) uncovered() store.UncoveredQuery {
+	reach := q.settings.Grace
+	if n := len(q.settings.Lengths); n > 0 {
+		reach += time.Duration(q.settings.Lengths[n-1].Seconds) * time.Second
+	}
+	found := store.UncoveredQuery{Stream: q.stream, Reach: reach}
+	for _, e := range q.settings.Edges {
+		found.NotFirst = append(found.NotFirst, e.To)
 	}
 	return found
 }
 
-// fillWindows reads what the hops took over of the windows. Where the rolls of several emitters may overlap, the
-// rolls by emitter are read too. A window is torn when rolls are there of a report whose lane row was not read: it is being stored, or was stored in part.
+// fillWindows reads and compares, part by part, what the hops took over of the windows, and keeps those open that are torn.
 func fillWindows(ctx context.Context, s contentStore, windows []*window) error {
-	var keys []store.WindowKey
-	for _, w := range windows {
-		if w.mentioned() {
-			keys = append(keys, w.key())
-		}
+	if err := readContents(ctx, s, windows); err != nil {
+		return err
 	}
+	return holdTorn(ctx, s, windows)
+}
+
+func readContents(ctx context.Context, s contentStore, windows []*window) error {
+	keys, byKey := mentionedKeys(windows)
 	if len(keys) == 0 {
-		for _, w := range windows {
-			w.fill(content{}, func(string) uint64 { return 0 })
-		}
 		return nil
 	}
-	rolls, err := s.Rolls(ctx, keys)
-	if err != nil {
-		return err
-	}
-	if err := nameOverlaps(ctx, s, rolls); err != nil {
-		return err
-	}
-	foreign, err := s.Foreign(ctx, keys)
-	if err != nil {
-		return err
+	for p, err := range eachPart(ctx, s, keys) {
+		if err != nil {
+			return err
+		}
+		w := byKey[p.WindowKey]
+		w.content.add(p, &w.closing.graph)
 	}
 	unplaced, err := s.Unplaced(ctx, keys)
 	if err != nil {
 		return err
 	}
-	digests, err := s.Digests(ctx, keys)
-	if err != nil {
-		return err
-	}
-	for _, w := range windows {
-		k := w.key()
-		w.torn = w.mentioned() && !w.h.knows(digests[k])
-		w.fill(gather(rolls[k], foreign[k]), func(hop string) uint64 { return unplaced[store.HopWindow{WindowKey: k, Hop: hop}] })
+	for h, n := range unplaced {
+		byKey[h.WindowKey].content.unplaced[h.Hop] = n
 	}
 	return nil
 }
 
-// nameOverlaps finds by name what more than one emitter of an epoch saw.
-func nameOverlaps(ctx context.Context, s contentStore, rolls map[store.WindowKey][]store.RollSet) error {
-	var keys []store.RollKey
-	where := map[store.RollKey]*store.RollSet{}
-	for window, sets := range rolls {
-		for i := range sets {
-			set := &sets[i]
-			if seen := set.Rolls[wire.Seen]; seen != nil && set.Cards > seen.GetCardinality() {
-				k := store.RollKey{WindowKey: window, Hop: set.Hop, Epoch: set.Epoch, Source: set.Source}
-				keys = append(keys, k)
-				where[k] = set
+func mentionedKeys(windows []*window) ([]store.WindowKey, map[store.WindowKey]*window) {
+	var keys []store.WindowKey
+	byKey := map[store.WindowKey]*window{}
+	for _, w := range windows {
+		if w.mentioned() {
+			keys = append(keys, w.key())
+			byKey[w.key()] = w
+		}
+	}
+	return keys, byKey
+}
+
+// holdTorn finds the torn windows and keeps them open: rolls are there of a report whose lane row was not read, since it is being stored, or was
+// stored in part. It must be called after the rolls were read.
+func holdTorn(ctx context.Context, s contentStore, windows []*window) error {
+	keys, byKey := mentionedKeys(windows)
+	if len(keys) == 0 {
+		return nil
+	}
+	digests, err := s.Digests(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for key, w := range byKey {
+		if w.torn = !w.h.knows(digests[key]); w.torn {
+			w.closing.hold()
+		}
+	}
+	return nil
+}
+
+// eachPart yields all parts of the windows. An error is yielded last.
+func eachPart(ctx context.Context, s contentStore, keys []store.WindowKey) iter.Seq2[*part, error] {
+	return func(yield func(*part, error) bool) {
+		for _, parts := range []iter.Seq2[*part, error]{numberedParts(ctx, s, keys, wire.UID{}), foreignParts(ctx, s, keys, "")} {
+			for p, err := range parts {
+				if !yield(p, err) || err != nil {
+					return
+				}
 			}
+		}
+	}
+}
+
+func foreignParts(ctx context.Context, s contentStore, keys []store.WindowKey, from string) iter.Seq2[*part, error] {
+	return func(yield func(*part, error) bool) {
+		for one, err := range s.ForeignEvents(ctx, keys, from) {
+			if !yield(foreignPart(&one), err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// What is held at once of parts that wait for the rolls by emitter.
+const (
+	batchParts  = 1000
+	batchWeight = 4 << 20 // events
+)
+
+// numberedParts yields the parts of numbered events from the source from on, in the order of stream, start and source.
+func numberedParts(ctx context.Context, s contentStore, keys []store.WindowKey, from wire.UID) iter.Seq2[*part, error] {
+	return func(yield func(*part, error) bool) {
+		var waiting []*part
+		var weight uint64
+		release := func() bool {
+			if err := nameOverlaps(ctx, s, waiting); err != nil {
+				yield(nil, err)
+				return false
+			}
+			for _, p := range waiting {
+				if !yield(p, nil) {
+					return false
+				}
+			}
+			clear(waiting)
+			waiting, weight = waiting[:0], 0
+			return true
+		}
+		for one, err := range s.SourceRolls(ctx, keys, from) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			p := numberedPart(&one)
+			waiting, weight = append(waiting, p), weight+p.weight
+			if (len(waiting) == batchParts || weight >= batchWeight) && !release() {
+				return
+			}
+		}
+		release()
+	}
+}
+
+// nameOverlaps finds by name what more than one emitter of an epoch saw, and adds it to the parts.
+func nameOverlaps(ctx context.Context, s contentStore, parts []*part) error {
+	type unions struct{ all, twice *roaring.Bitmap }
+	found := map[store.RollKey]*unions{}
+	var keys []store.RollKey
+	var heaviest uint64
+	for _, p := range parts {
+		for _, k := range p.suspect {
+			keys = append(keys, k)
+			found[k] = &unions{roaring.New(), roaring.New()}
+			heaviest = max(heaviest, p.weight)
 		}
 	}
 	if len(keys) == 0 {
 		return nil
 	}
-	byEmitter, err := s.EmitterRolls(ctx, keys)
-	if err != nil {
-		return fmt.Errorf("name overlaps: %w", err)
+	for one, err := range s.EmitterRolls(ctx, keys, heaviest) {
+		if err != nil {
+			return fmt.Errorf("name overlaps: %w", err)
+		}
+		if u := found[one.RollKey]; u != nil && one.Seen != nil {
+			u.twice.Or(roaring.And(u.all, one.Seen))
+			u.all.Or(one.Seen)
+		}
 	}
-	for k, emitters := range byEmitter {
-		if set := where[k]; set != nil {
-			set.Duplicated = overlap(emitters)
+	for _, p := range parts {
+		for _, k := range p.suspect {
+			t := p.of(k.Hop)
+			t.twice = or(t.twice, filled(found[k].twice))
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -10,20 +11,19 @@ import (
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
-// Kinds are the lists of names a window and edge has.
-func Kinds() []string {
-	return []string{
-		listLost, listPending, listDuplicated, listRedelivered, listUnexpected, listCorrupt, listInvalid,
-		listFiltered, listRejected, listSkewed, listLate,
-	}
-}
-
 // Named returns up to limit events of one list of a window and edge in the order of their UIDs, from after the UID after, and the UID to go on
 // after; found is false where there is no such window or edge.
 func (r *Reader) Named(
 	ctx context.Context, stream string, start time.Time, edge store.Edge, kind, after string, limit int, now time.Time,
 ) (items []store.Named, next string, found bool, err error) {
-	w, err := r.open(ctx, stream, start, now)
+	set, _ := setOf(kind, how{})
+	w, err := r.open(ctx, stream, start, now, func(w *window) error {
+		if set == lists || !w.mentioned() {
+			return nil
+		}
+		items, err = r.page(ctx, w, edge, set, after, limit+1)
+		return err
+	})
 	if err != nil || w == nil || !slices.Contains(w.closing.graph.edges(), edge) {
 		return nil, "", false, err
 	}
@@ -32,8 +32,9 @@ func (r *Reader) Named(
 		return nil, "", false, err
 	}
 	wasClosed := slices.ContainsFunc(before[w.key()], func(v store.Verdict) bool { return v.Edge == edge && !v.FirstClosed.IsZero() })
-	list := compare(w.content, &w.closing.graph, edge, w.closing.hops[edge.To].closed(), wasClosed).names[kind]
-	items = list.page(after, limit+1)
+	if _, holds := setOf(kind, w.how(edge, wasClosed)); !holds {
+		return nil, "", true, nil
+	}
 	if len(items) > limit {
 		items = items[:limit]
 		next = items[limit-1].UID
@@ -41,52 +42,79 @@ func (r *Reader) Named(
 	return items, next, true, r.describe(ctx, w, edge, items)
 }
 
-// page lists up to limit events after the UID after.
-func (s Set) page(after string, limit int) []store.Named {
-	var items []store.Named
-	for _, uid := range slices.Sorted(maps.Keys(s.Foreign)) {
-		if uid > after {
-			items = append(items, store.Named{UID: uid, Foreign: true})
-		}
+// page reads up to limit events of a set after the UID after.
+func (r *Reader) page(ctx context.Context, w *window, edge store.Edge, set list, after string, limit int) ([]store.Named, error) {
+	keys := []store.WindowKey{w.key()}
+	var from wire.UID
+	if u, err := wire.ParseUID(after); err == nil {
+		from = u.Source()
 	}
-	taken := 0
-	sources := slices.SortedFunc(maps.Keys(s.Rolls), func(a, b wire.UID) int { return slices.Compare(a[:], b[:]) })
-	for _, source := range sources {
-		if taken == limit {
+	// A foreign UID may sort anywhere among the numbered ones, and after may be of either sort.
+	var items []store.Named
+	for p, err := range numberedParts(ctx, r.store, keys, from) {
+		if err != nil {
+			return nil, err
+		}
+		if items = w.take(items, p, edge, set, after, limit); len(items) == limit {
 			break
 		}
-		it := s.Rolls[source].Iterator()
-		if from, err := wire.ParseUID(after); err == nil {
-			switch c := slices.Compare(source[:12], from[:12]); {
-			case c < 0:
-				continue
-			case c == 0:
-				it.AdvanceIfNeeded(from.Sequence())
-			}
+	}
+	var foreign []store.Named
+	for p, err := range foreignParts(ctx, r.store, keys, after) {
+		if err != nil {
+			return nil, err
 		}
-		for taken < limit && it.HasNext() {
-			n := it.Next()
-			if uid := source.WithSequence(n).String(); uid > after {
-				items = append(items, store.Named{UID: uid, Source: source, Sequence: n})
-				taken++
-			}
+		if foreign = w.take(foreign, p, edge, set, after, limit); len(foreign) == limit {
+			break
 		}
 	}
-	slices.SortFunc(items, func(a, b store.Named) int {
-		if a.UID < b.UID {
-			return -1
-		}
-		return 1
-	})
-	return items[:min(limit, len(items))]
+	items = append(items, foreign...)
+	slices.SortFunc(items, func(a, b store.Named) int { return cmp.Compare(a.UID, b.UID) })
+	return items[:min(limit, len(items))], nil
 }
 
-// describe adds to each event the host of its source, the last hop that saw it and how often the later hop took it over.
+// take adds the events of a part's set that come after the UID after, until there are limit.
+func (w *window) take(items []store.Named, p *part, edge store.Edge, set list, after string, limit int) []store.Named {
+	sets, _ := p.compare(&w.closing.graph, edge)
+	if sets[set] == nil {
+		return items
+	}
+	it := sets[set].Iterator()
+	if u, err := wire.ParseUID(after); err == nil && p.foreign == "" && u.Source() == p.source {
+		it.AdvanceIfNeeded(u.Sequence())
+	}
+	for it.HasNext() && len(items) < limit {
+		n := it.Next()
+		named := store.Named{UID: p.foreign, Foreign: p.foreign != "", LastHop: w.lastHop(p, n)}
+		if !named.Foreign {
+			named.UID, named.Source, named.Sequence = p.source.WithSequence(n).String(), p.source, n
+		}
+		if named.UID > after {
+			items = append(items, named)
+		}
+	}
+	return items
+}
+
+// lastHop is the last hop, in the order of the pipeline, that saw the event.
+func (w *window) lastHop(p *part, n uint32) string {
+	last := ""
+	for _, hop := range w.closing.graph.order {
+		if seen := p.seen(hop); seen != nil && seen.Contains(n) {
+			last = hop
+		}
+	}
+	return last
+}
+
+// describe adds to each event the host of its source and how often the later hop took it over.
 func (r *Reader) describe(ctx context.Context, w *window, edge store.Edge, items []store.Named) error {
 	sources := map[wire.UID]bool{}
+	var numbered []wire.UID
 	for i := range items {
 		if !items[i].Foreign {
 			sources[items[i].Source] = true
+			numbered = append(numbered, items[i].Source.WithSequence(items[i].Sequence))
 		}
 	}
 	if len(items) == 0 {
@@ -96,15 +124,20 @@ func (r *Reader) describe(ctx context.Context, w *window, edge store.Edge, items
 	if err != nil {
 		return err
 	}
-	times, err := r.times(ctx, w, edge.To, slices.Collect(maps.Keys(sources)))
+	times, err := r.store.Times(ctx, w.key(), edge.To, numbered)
+	if err != nil {
+		return err
+	}
+	foreign, err := r.foreignTimes(ctx, w, edge.To, items)
 	if err != nil {
 		return err
 	}
 	first := w.closing.graph.first()
 	for i := range items {
 		n := &items[i]
-		n.LastHop = w.lastHop(n)
-		n.Times = times(n)
+		if n.Times = foreign[n.UID]; !n.Foreign {
+			n.Times = times[n.Source.WithSequence(n.Sequence)]
+		}
 		for _, hop := range first {
 			if host := hosts[n.Source][hop]; host != "" {
 				n.Host = host
@@ -114,63 +147,26 @@ func (r *Reader) describe(ctx context.Context, w *window, edge store.Edge, items
 	return nil
 }
 
-// lastHop is the last hop, in the order of the pipeline, that saw the event.
-func (w *window) lastHop(n *store.Named) string {
-	last := ""
-	for _, hop := range w.closing.graph.order {
-		seen := w.content.of(hop).kinds[wire.Seen]
-		if n.Foreign {
-			if _, there := seen.Foreign[n.UID]; there {
-				last = hop
-			}
-		} else if b := seen.Rolls[n.Source]; b != nil && b.Contains(n.Sequence) {
-			last = hop
-		}
+// foreignTimes returns how often, at least, the hop took the foreign events among the items over.
+func (r *Reader) foreignTimes(ctx context.Context, w *window, hop string, items []store.Named) (map[string]uint32, error) {
+	times := map[string]uint32{}
+	i := slices.IndexFunc(items, func(n store.Named) bool { return n.Foreign })
+	if i < 0 {
+		return times, nil
 	}
-	return last
-}
-
-// times returns a function that says how often, at least, the hop took an event over.
-func (r *Reader) times(ctx context.Context, w *window, hop string, sources []wire.UID) (func(*store.Named) uint32, error) {
-	var keys []store.RollKey
-	for key := range w.h.lanes {
-		if key.hop != hop {
-			continue
-		}
-		for _, source := range sources {
-			keys = append(keys, store.RollKey{WindowKey: w.key(), Hop: hop, Epoch: key.epoch, Source: source})
-		}
-	}
-	rolls := map[store.RollKey][]store.EmitterRoll{}
-	if len(keys) > 0 {
-		var err error
-		if rolls, err = r.store.EmitterRolls(ctx, keys); err != nil {
+	last := items[len(items)-1].UID
+	for one, err := range r.store.ForeignEvents(ctx, []store.WindowKey{w.key()}, items[i].UID) {
+		if err != nil {
 			return nil, err
 		}
-	}
-	foreign, err := r.store.Foreign(ctx, []store.WindowKey{w.key()})
-	if err != nil {
-		return nil, err
-	}
-	counts := map[string]uint32{}
-	for _, f := range foreign[w.key()] {
-		if f.Hop == hop {
-			counts[f.UID] += uint32(min(f.Counts[wire.Seen], 1<<31))
+		if one.UID > last {
+			break
 		}
-	}
-	return func(n *store.Named) uint32 {
-		if n.Foreign {
-			return counts[n.UID]
-		}
-		var times uint32
-		for _, k := range keys {
-			if k.Source != n.Source {
-				continue
-			}
-			for _, e := range rolls[k] {
-				times += has(e.Seen, n.Sequence) + has(e.Repeated, n.Sequence)
+		for _, f := range one.Counts {
+			if f.Hop == hop {
+				times[one.UID] += uint32(min(f.Kinds[wire.Seen], 1<<31))
 			}
 		}
-		return times
-	}, nil
+	}
+	return times, nil
 }

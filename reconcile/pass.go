@@ -79,7 +79,7 @@ func (p *pass) judge(ctx context.Context, group []*work) error {
 		if o := w.oldest(); o.Before(oldest) {
 			oldest = o
 		}
-		queries[i] = historyQuery{stream: w.stream, settings: w.settings}
+		queries[i] = historyQuery{stream: w.stream, settings: w.settings, horizon: w.horizon()}
 	}
 	histories, err := loadHistories(ctx, p.store, queries, oldest.Add(-historyMargin))
 	if err != nil {
@@ -129,7 +129,6 @@ func (p *pass) say(ctx context.Context, open []*window) (map[store.WindowKey][]s
 			}
 			said := w.verdicts(before[w.key()])
 			standing[w.key()] = said
-			w.content = nil
 			if len(before[w.key()]) == 0 && w.quiet(said) {
 				p.reach(w)
 				continue

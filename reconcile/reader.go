@@ -22,6 +22,7 @@ type ReaderStore interface {
 	Revisions(ctx context.Context, stream string, start time.Time, edge store.Edge) ([]store.Verdict, error)
 	EdgeHours(ctx context.Context, streams []string, from, to time.Time) ([]store.EdgeHour, error)
 	FirstNotComplete(ctx context.Context, since map[string]time.Time) (map[string]map[store.Edge]time.Time, error)
+	Times(ctx context.Context, window store.WindowKey, hop string, events []wire.UID) (map[wire.UID]uint32, error)
 	SourceHosts(ctx context.Context, stream string, sources []wire.UID) (map[wire.UID]map[string]string, error)
 	Sightings(ctx context.Context, u wire.UID) ([]store.Sighting, error)
 	ForeignSightings(ctx context.Context, uid string) ([]store.Sighting, error)
@@ -66,7 +67,11 @@ func (r *Reader) know(ctx context.Context, stream string, since, now time.Time) 
 	if since.IsZero() || since.After(now) {
 		since = now
 	}
-	histories, err := loadHistories(ctx, r.store, []historyQuery{{stream, k.settings}}, since.Add(-historyMargin))
+	q := historyQuery{stream: stream, settings: k.settings}
+	if p.Uncovered == 0 && !p.Examined.IsZero() {
+		q.horizon = since.Add(-horizonMargin)
+	}
+	histories, err := loadHistories(ctx, r.store, []historyQuery{q}, since.Add(-historyMargin))
 	if err != nil {
 		return k, false, err
 	}
@@ -138,7 +143,6 @@ func (k *known) derive(start, now time.Time) []store.Verdict {
 	if w.mentioned() {
 		return k.pending(w)
 	}
-	w.fill(content{}, func(string) uint64 { return 0 })
 	said := w.verdicts(nil)
 	for i := range said {
 		said[i].Revision = 0
@@ -148,7 +152,6 @@ func (k *known) derive(start, now time.Time) []store.Verdict {
 
 // pending speaks of a window whose first reports were stored and that no pass has judged yet: it is not complete before its rolls were compared.
 func (k *known) pending(w *window) []store.Verdict {
-	w.fill(content{}, func(string) uint64 { return 0 })
 	said := w.verdicts(nil)
 	for i := range said {
 		said[i].Revision = 0
@@ -177,8 +180,8 @@ func (r *Reader) Revisions(ctx context.Context, stream string, start time.Time, 
 	return slices.DeleteFunc(all, func(v store.Verdict) bool { return v.State == store.Withdrawn }), err
 }
 
-// open judges one window with its content; it is nil when the stream is unknown or the window lies before its first.
-func (r *Reader) open(ctx context.Context, stream string, start, now time.Time) (*window, error) {
+// open judges one window and has its rolls read; it is nil when the stream is unknown or the window lies before its first.
+func (r *Reader) open(ctx context.Context, stream string, start, now time.Time, read func(*window) error) (*window, error) {
 	var w *window
 	for range 3 { // a window is torn while a report is being stored
 		k, ok, err := r.know(ctx, stream, start, now)
@@ -186,8 +189,14 @@ func (r *Reader) open(ctx context.Context, stream string, start, now time.Time) 
 			return nil, err
 		}
 		w = k.history.judgeWindow(start, now)
-		if err := fillWindows(ctx, r.store, []*window{w}); err != nil || !w.torn {
-			return w, err
+		if err := read(w); err != nil {
+			return nil, err
+		}
+		if err := holdTorn(ctx, r.store, []*window{w}); err != nil {
+			return nil, err
+		}
+		if !w.torn {
+			break
 		}
 	}
 	return w, nil
@@ -196,7 +205,7 @@ func (r *Reader) open(ctx context.Context, stream string, start, now time.Time) 
 // Evidence returns what the verdict of a window rests on, of the hops up to the edge's later one or of all. It is false
 // where there is no such window or edge.
 func (r *Reader) Evidence(ctx context.Context, stream string, start time.Time, edge *store.Edge, now time.Time) (store.Evidence, bool, error) {
-	w, err := r.open(ctx, stream, start, now)
+	w, err := r.open(ctx, stream, start, now, func(w *window) error { return readContents(ctx, r.store, []*window{w}) })
 	if err != nil || w == nil || edge != nil && !slices.Contains(w.closing.graph.edges(), *edge) {
 		return store.Evidence{}, false, err
 	}
@@ -215,7 +224,7 @@ func (r *Reader) Evidence(ctx context.Context, stream string, start time.Time, e
 
 func (w *window) hopState(hop string) store.HopState {
 	c := w.closing.hops[hop]
-	state := store.HopState{Hop: hop, Target: instant(c.target), K: instant(c.k), Handed: instant(c.handed), Seen: w.content.of(hop).kinds[wire.Seen].Len()}
+	state := store.HopState{Hop: hop, Target: instant(c.target), K: instant(c.k), Handed: instant(c.handed), Seen: w.content.seen[hop]}
 	for _, e := range c.epochs {
 		for i := range e.lanes {
 			state.Lanes = append(state.Lanes, e.lanes[i].state())

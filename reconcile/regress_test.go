@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"iter"
 	"testing"
 	"time"
 
@@ -86,9 +87,9 @@ func (m *meanwhile) MarksOf(ctx context.Context, streams []string) ([]store.Mark
 	return m.Store.MarksOf(ctx, streams)
 }
 
-func (m *meanwhile) Rolls(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.RollSet, error) {
+func (m *meanwhile) SourceRolls(ctx context.Context, windows []store.WindowKey, from wire.UID) iter.Seq2[store.SourceRolls, error] {
 	once(&m.beforeRolls)
-	return m.Store.Rolls(ctx, windows)
+	return m.Store.SourceRolls(ctx, windows, from)
 }
 
 // A report that comes between the two reads of marks must not have its mark removed unused.

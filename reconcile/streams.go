@@ -3,8 +3,11 @@ package reconcile
 import (
 	"context"
 	"maps"
+	"math"
 	"slices"
 	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/internal/store"
@@ -233,46 +236,31 @@ func traceHop(hop string, sightings []store.Sighting, hosts map[wire.UID]string)
 // neighbours finds the nearest numbers of the source that some hop saw in the same window.
 func (r *Reader) neighbours(ctx context.Context, t *store.Trace, u wire.UID) error {
 	key := store.WindowKey{Stream: t.Stream, Start: t.Start}
-	rolls, err := r.store.Rolls(ctx, []store.WindowKey{key})
-	if err != nil {
-		return err
-	}
-	all := newSet()
-	for i := range rolls[key] {
-		if rolls[key][i].Source == u.Source() {
-			all.addRoll(u.Source(), rolls[key][i].Rolls[wire.Seen])
+	var all *roaring.Bitmap
+	for one, err := range r.store.SourceRolls(ctx, []store.WindowKey{key}, u.Source()) {
+		if err != nil {
+			return err
 		}
+		if one.Source == u.Source() {
+			for hop := range one.Sets {
+				all = or(all, one.Sets[hop].Rolls[wire.Seen])
+			}
+		}
+		break
 	}
-	b := all.Rolls[u.Source()]
-	if b == nil {
+	if all == nil {
 		return nil
 	}
 	n := u.Sequence()
-	if rank := b.Rank(n); rank > 0 {
-		below := rank - has64(b.Contains(n))
-		if below > 0 {
-			v, err := b.Select(uint32(below - 1))
-			if err != nil {
-				return err
-			}
-			t.Before = &v
+	if n > 0 {
+		if v := all.PreviousValue(n - 1); v >= 0 {
+			t.Before = new(uint32(v))
 		}
 	}
-	it := b.Iterator()
-	it.AdvanceIfNeeded(n)
-	if it.HasNext() && it.PeekNext() == n {
-		it.Next()
-	}
-	if it.HasNext() {
-		v := it.Next()
-		t.After = &v
+	if n < math.MaxUint32 {
+		if v := all.NextValue(n + 1); v >= 0 {
+			t.After = new(uint32(v))
+		}
 	}
 	return nil
-}
-
-func has64(b bool) uint64 {
-	if b {
-		return 1
-	}
-	return 0
 }

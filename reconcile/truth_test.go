@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcallhq/rollcall/internal/store"
@@ -225,7 +226,7 @@ func (st *stage) serviceSays(plays []*play) map[string][]said {
 	queries := make([]historyQuery, 0, len(names))
 	since := time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, name := range names {
-		queries = append(queries, historyQuery{name, settings[name]})
+		queries = append(queries, historyQuery{stream: name, settings: settings[name]})
 		if e := progress[name].Earliest; !e.IsZero() && e.Before(since) {
 			since = e
 		}
@@ -268,6 +269,7 @@ func (st *stage) readBack(
 	if err := fillWindows(ctx, st.store, windows); err != nil {
 		st.t.Fatal(err)
 	}
+	names := st.names(windows)
 	for _, w := range windows {
 		stream := w.key().Stream
 		verdicts := stored[w.key()]
@@ -276,7 +278,7 @@ func (st *stage) readBack(
 			verdicts = k.derive(w.key().Start, w.now)
 		}
 		for _, v := range verdicts {
-			found[stream] = append(found[stream], sayVerdict(w, v))
+			found[stream] = append(found[stream], sayVerdict(w, v, names[edgeOfWindow{w.key(), v.Edge}]))
 		}
 	}
 	for _, all := range found {
@@ -288,13 +290,60 @@ func knownOf(p store.Progress, s store.Settings, h *history) known {
 	return known{settings: s, progress: p, history: h}
 }
 
-func sayVerdict(w *window, v store.Verdict) said {
+// edgeOfWindow names an edge of a window of a stream.
+type edgeOfWindow struct {
+	store.WindowKey
+	store.Edge
+}
+
+// names reads the UIDs in every set of every edge of the windows.
+func (st *stage) names(windows []*window) map[edgeOfWindow]*[lists][]string {
+	st.t.Helper()
+	found := map[edgeOfWindow]*[lists][]string{}
+	keys, byKey := mentionedKeys(windows)
+	if len(keys) == 0 {
+		return found
+	}
+	for p, err := range eachPart(st.t.Context(), st.store, keys) {
+		if err != nil {
+			st.t.Fatal(err)
+		}
+		g := &byKey[p.WindowKey].closing.graph
+		for _, edge := range g.edges() {
+			at := edgeOfWindow{p.WindowKey, edge}
+			if found[at] == nil {
+				found[at] = &[lists][]string{}
+			}
+			sets, _ := p.compare(g, edge)
+			for i, set := range sets {
+				found[at][i] = append(found[at][i], uids(p, set)...)
+			}
+		}
+	}
+	return found
+}
+
+func uids(p *part, set *roaring.Bitmap) []string {
+	if set == nil {
+		return nil
+	}
+	if p.foreign != "" {
+		return []string{p.foreign}
+	}
+	var all []string
+	for _, n := range set.ToArray() {
+		all = append(all, p.source.WithSequence(n).String())
+	}
+	return all
+}
+
+func sayVerdict(w *window, v store.Verdict, names *[lists][]string) said {
 	v.Counts.Late, v.Counts.Unplaced = 0, 0
 	s := said{Start: v.Start.UTC().Format(time.RFC3339), Edge: v.Edge.String(), State: v.State.String(), Counts: v.Counts, Names: map[string][]string{}}
-	r := compare(w.content, &w.closing.graph, v.Edge, v.Closed(), false)
-	for kind, set := range r.names {
-		if list := set.uids(); len(list) > 0 {
-			s.Names[kind] = list
+	for _, k := range kinds {
+		set, holds := setOf(k.name, how{closed: v.Closed(), idempotent: w.idempotent(v.Edge.To)})
+		if names != nil && holds && len(names[set]) > 0 {
+			s.Names[k.name] = slices.Sorted(slices.Values(names[set]))
 		}
 	}
 	return s

@@ -27,7 +27,7 @@ type window struct {
 	now     time.Time
 	closing *closing
 	content content
-	torn    bool // rolls are stored of a report that was not read: see fillWindows
+	torn    bool // rolls are stored of a report that was not read: see holdTorn
 }
 
 // judgeWindow applies the closing protocol at now to the window that starts at start.
@@ -35,34 +35,23 @@ func (h *history) judgeWindow(start, now time.Time) *window {
 	seconds := h.Settings.Seconds(start)
 	from := start.UnixMilli()
 	return &window{
-		h: h, start: from, seconds: seconds, now: now, content: content{},
+		h: h, start: from, seconds: seconds, now: now, content: newContent(),
 		closing: h.judge(from, from+int64(seconds)*1000, now.UnixMilli()),
-	}
-}
-
-// fill gives the window what the hops took over.
-func (w *window) fill(c content, unplaced func(hop string) uint64) {
-	w.content = c
-	if w.torn {
-		w.closing.hold()
-	}
-	for hop := range w.closing.graph.before {
-		t := c.of(hop)
-		t.idempotent = w.idempotent(hop)
-		t.unplaced = unplaced(hop)
 	}
 }
 
 // idempotent says whether every report of the hop that mentions the window says so.
 func (w *window) idempotent(hop string) bool {
-	all, any := true, false
+	said := false
 	for _, r := range w.h.mentions[w.start] {
 		if r.Hop == hop {
-			any = true
-			all = all && r.Idempotent
+			if !r.Idempotent {
+				return false
+			}
+			said = true
 		}
 	}
-	return any && all
+	return said
 }
 
 // state is section 4 of the closing protocol.
@@ -149,16 +138,21 @@ func after(now, before time.Time) time.Time {
 	return now.UTC()
 }
 
+// how decides which names the sets of an edge have.
+func (w *window) how(edge store.Edge, wasClosed bool) how {
+	return how{closed: w.closing.hops[edge.To].closed(), wasClosed: wasClosed, idempotent: w.idempotent(edge.To)}
+}
+
 func (w *window) verdict(edge store.Edge, old *store.Verdict) store.Verdict {
-	closed := w.closing.hops[edge.To].closed()
-	r := compare(w.content, &w.closing.graph, edge, closed, old != nil && !old.FirstClosed.IsZero())
+	how := w.how(edge, old != nil && !old.FirstClosed.IsZero())
+	counts := w.content.counts(edge, how)
 	v := store.Verdict{
 		Stream: w.h.Settings.Stream, Start: time.UnixMilli(w.start).UTC(), Seconds: w.seconds, Edge: edge,
-		State: w.state(edge, r.counts.Lost), Counts: r.counts, DecidedAt: w.now.UTC(), Bound: w.bound(edge),
+		State: w.state(edge, counts.Lost), Counts: counts, DecidedAt: w.now.UTC(), Bound: w.bound(edge),
 	}
 	v.Due = w.due(v.State)
-	v.Reasons = w.reasons(edge, &r.counts, v.State)
-	if closed {
+	v.Reasons = w.reasons(edge, &counts, v.State)
+	if how.closed {
 		v.K = time.UnixMilli(w.closing.hops[edge.To].k).UTC()
 		v.FirstClosed = v.DecidedAt
 	}

@@ -80,24 +80,7 @@ func (m meter) resetPeak() {
 }
 
 // peak is the most memory this process had resident, in MB.
-func (m meter) peak() float64 {
-	m.b.Helper()
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		m.b.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kb, err := strconv.Atoi(strings.Fields(rest)[0])
-			if err != nil {
-				m.b.Fatal(err)
-			}
-			return float64(kb) / 1024
-		}
-	}
-	m.b.Fatal("no VmHWM in /proc/self/status")
-	return 0
-}
+func (m meter) peak() float64 { return peakOf(m.b, "self") }
 
 // sqlConnection is for what only a benchmark asks ClickHouse.
 func (d database) sql(b *testing.B) *sql.DB {

@@ -14,20 +14,20 @@ import (
 const emptyState = "\x00\x00"
 
 // encodeBitmap writes b as ClickHouse's serialised groupBitmap of UInt32: 0x01, the
-// length as a uvarint, and Roaring's portable bytes.
-func encodeBitmap(b *roaring.Bitmap) (string, error) {
+// length as a uvarint, and Roaring's portable bytes. card is the cardinality of b.
+func encodeBitmap(b *roaring.Bitmap) (state string, card uint64, err error) {
 	if b == nil || b.IsEmpty() {
-		return emptyState, nil
+		return emptyState, 0, nil
 	}
 	size := b.GetSerializedSizeInBytes()
-	var state strings.Builder
-	state.Grow(int(size) + 1 + binary.MaxVarintLen64)
-	state.WriteByte(1)
-	state.Write(binary.AppendUvarint(nil, size))
-	if _, err := b.WriteTo(&state); err != nil {
-		return "", fmt.Errorf("store: serialise a roll: %w", err)
+	var text strings.Builder
+	text.Grow(int(size) + 1 + binary.MaxVarintLen64)
+	text.WriteByte(1)
+	text.Write(binary.AppendUvarint(nil, size))
+	if _, err := b.WriteTo(&text); err != nil {
+		return "", 0, fmt.Errorf("store: serialise a roll: %w", err)
 	}
-	return state.String(), nil
+	return text.String(), b.GetCardinality(), nil
 }
 
 // decodeBitmap reads what toString(groupBitmapState) gives: 0x00, a count and that many UInt32, little endian;

@@ -4,15 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"time"
-
-	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/rollcallhq/rollcall/audit/wire"
 )
 
-// Insert stores reports durably: first the rolls and tallies, then the lane rows, so that a visible watermark never precedes
-// its rolls, then the marks by which the reconciler finds what changed. Each step is a join,
+// Insert stores reports durably: first the announcement of what comes, then the rolls and tallies, then the lane rows, so that a visible
+// watermark never precedes its rolls, then the marks by which the reconciler finds what changed. Each step is a join,
 // so a call that failed half-way is simply made again.
 func (s *Store) Insert(ctx context.Context, reports []Received) error {
 	var b insertion
@@ -21,10 +20,18 @@ func (s *Store) Insert(ctx context.Context, reports []Received) error {
 			return err
 		}
 	}
+	if err := s.insert(ctx, "announced", b.announced); err != nil {
+		return err
+	}
+	if b.sources > 0 {
+		if err := s.insertEach(ctx, "reports_in", eachRoll(reports)); err != nil {
+			return err
+		}
+	}
 	for _, part := range []struct {
 		table string
 		rows  [][]any
-	}{{"reports_in", b.rolls}, {"uid_counts", b.foreign}, {"tallies", b.tallies}, {"lanes", b.lanes}} {
+	}{{"uid_counts", b.foreign}, {"tallies", b.tallies}, {"lanes", b.lanes}} {
 		if err := s.insert(ctx, part.table, part.rows); err != nil {
 			return err
 		}
@@ -32,36 +39,34 @@ func (s *Store) Insert(ctx context.Context, reports []Received) error {
 	return s.insert(ctx, "marks", b.marks())
 }
 
-// insertion gathers the rows of one Insert, by table.
+// insertion gathers the rows of one Insert, by table, but for the rolls.
 type insertion struct {
-	rolls, foreign, tallies, lanes [][]any
-	changed                        map[WindowKey]struct{}
-	since                          map[string]int64
+	announced, foreign, tallies, lanes [][]any
+	sources                            int // that have rolls
+	changed                            map[WindowKey]struct{}
+	since                              map[string]int64
 }
 
 func (b *insertion) add(r *Received) error {
 	digest := wire.Digest(r.Report)
 	for i := range r.Windows {
 		w := &r.Windows[i]
-		b.mark(r, w.Start)
-		for j := range w.Sources {
-			if err := b.roll(r, w.Start, r.Emitter, digest, &w.Sources[j]); err != nil {
-				return err
-			}
-		}
-		if err := b.uids(r, w, digest); err != nil {
-			return err
-		}
+		b.announce(r, w.Start, digest)
+		b.sources += len(w.Sources)
+		b.uids(r, w)
 		if err := b.tally(r, w); err != nil {
 			return err
 		}
 	}
-	if err := b.ended(r, digest); err != nil {
-		return err
-	}
+	b.ended(r, digest)
 	b.mark(r, time.Time{})
 	b.lanes = append(b.lanes, laneRow(r, digest))
 	return nil
+}
+
+func (b *insertion) announce(r *Received, start time.Time, digest uint64) {
+	b.mark(r, start)
+	b.announced = append(b.announced, []any{r.Stream, start, digest})
 }
 
 func (b *insertion) mark(r *Received, start time.Time) {
@@ -89,34 +94,62 @@ func (b *insertion) marks() [][]any {
 	return rows
 }
 
-func (b *insertion) roll(r *Received, start time.Time, emitter wire.UID, digest uint64, src *wire.Source) error {
-	row := []any{r.Stream, start, r.Hop, r.Epoch, id(src.ID), id(emitter), bit(len(r.After) == 0), digest, src.Rolls[wire.Seen].GetCardinality()}
-	for _, roll := range src.Rolls {
-		state, err := encodeBitmap(roll)
-		if err != nil {
-			return fmt.Errorf("store: stream %s, source %s: %w", r.Stream, src.ID, err)
+// eachRoll yields a row for each roll of the reports, and of what they say of dead emitters. Every source has one of the kind seen, the other
+// kinds where there is something.
+func eachRoll(reports []Received) iter.Seq2[[]any, error] {
+	return func(yield func([]any, error) bool) {
+		for i := range reports {
+			r := &reports[i]
+			for j := range r.Windows {
+				for k := range r.Windows[j].Sources {
+					if !yieldRolls(r, r.Windows[j].Start, r.Emitter, &r.Windows[j].Sources[k], yield) {
+						return
+					}
+				}
+			}
+			for j := range r.Ended {
+				for start, span := range r.Ended[j].Windows {
+					src := wire.Source{ID: r.Ended[j].Source}
+					src.Rolls[wire.Seen] = rangeRoll(span)
+					if !yieldRolls(r, start, r.Ended[j].Emitter, &src, yield) {
+						return
+					}
+				}
+			}
 		}
-		row = append(row, state)
 	}
-	b.rolls = append(b.rolls, append(row, src.Observations, src.Bytes))
-	return nil
 }
 
-// uids adds foreign UIDs, and an empty roll of no source that carries the report's digest: by it a reader of rolls sees which
-// reports the counts may come from.
-func (b *insertion) uids(r *Received, w *wire.Window, digest uint64) error {
-	if len(w.Foreign) == 0 {
-		return nil
+func yieldRolls(r *Received, start time.Time, emitter wire.UID, src *wire.Source, yield func([]any, error) bool) bool {
+	first := bit(len(r.After) == 0)
+	for kind, roll := range src.Rolls {
+		seen := wire.Kind(kind) == wire.Seen
+		if !seen && (roll == nil || roll.IsEmpty()) {
+			continue
+		}
+		state, card, err := encodeBitmap(roll)
+		if err != nil {
+			err = fmt.Errorf("store: stream %s, source %s: %w", r.Stream, src.ID, err)
+		}
+		row := []any{r.Stream, start, src.ID[:], r.Hop, r.Epoch, int8(kind), id(emitter), first, state, card, uint64(0), uint64(0)}
+		if seen {
+			row[10], row[11] = src.Observations, src.Bytes
+		}
+		if !yield(row, err) {
+			return false
+		}
 	}
+	return true
+}
+
+// uids adds foreign UIDs.
+func (b *insertion) uids(r *Received, w *wire.Window) {
 	for _, f := range w.Foreign {
 		b.foreign = append(b.foreign, []any{
 			r.Stream, w.Start, r.Hop, r.Epoch, f.UID, id(r.Emitter),
 			f.Count, f.Corrupt, f.Invalid, f.Filtered, f.Rejected, f.Skewed,
 		})
 	}
-	src := wire.Source{}
-	src.Rolls[wire.Seen] = roaring.New()
-	return b.roll(r, w.Start, r.Emitter, digest, &src)
 }
 
 func (b *insertion) tally(r *Received, w *wire.Window) error {
@@ -152,8 +185,8 @@ func (b *insertion) tally(r *Received, w *wire.Window) error {
 	return nil
 }
 
-// ended adds what a report says of a dead emitter: its last ranges as rolls, and a lane row that closes it.
-func (b *insertion) ended(r *Received, digest uint64) error {
+// ended adds a lane row for each dead emitter that a report closes.
+func (b *insertion) ended(r *Received, digest uint64) {
 	windows := map[wire.UID][]time.Time{}
 	var dead []wire.UID
 	for _, e := range r.Ended {
@@ -161,20 +194,15 @@ func (b *insertion) ended(r *Received, digest uint64) error {
 			dead = append(dead, e.Emitter)
 			windows[e.Emitter] = []time.Time{}
 		}
-		for start, span := range e.Windows {
+		b.sources += len(e.Windows)
+		for start := range e.Windows {
 			windows[e.Emitter] = append(windows[e.Emitter], start)
-			b.mark(r, start)
-			src := wire.Source{ID: e.Source}
-			src.Rolls[wire.Seen] = rangeRoll(span)
-			if err := b.roll(r, start, e.Emitter, digest, &src); err != nil {
-				return err
-			}
+			b.announce(r, start, digest)
 		}
 	}
 	for _, emitter := range dead {
 		b.lanes = append(b.lanes, endedRow(r, emitter, windows[emitter], digest))
 	}
-	return nil
 }
 
 func laneRow(r *Received, digest uint64) []any {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,7 +25,8 @@ const createMigrations = `
 CREATE TABLE IF NOT EXISTS migrations
 (
     name String,
-    at   DateTime('UTC') DEFAULT now()
+    at   DateTime('UTC') DEFAULT now(),
+    sum  String COMMENT 'SHA-256 of the statement'
 )
 ENGINE = ReplacingMergeTree
 ORDER BY name`
@@ -33,7 +35,8 @@ ORDER BY name`
 // their names, and returns their names. One process migrates at a time: the
 // lock is a table, since creating one is atomic; a lock left by a dead process
 // ends after a minute. Every statement is idempotent, so a step that was
-// applied but not written down is applied again.
+// applied but not written down is applied again. A database to which a
+// statement of the same name but another text was applied is refused.
 func (s *Store) Migrate(ctx context.Context, files fs.FS) ([]string, error) {
 	if err := s.lockMigrations(ctx); err != nil {
 		return nil, err
@@ -46,14 +49,15 @@ func (s *Store) migrate(ctx context.Context, files fs.FS) ([]string, error) {
 	if err := s.exec(ctx, "create the table of migrations", createMigrations); err != nil {
 		return nil, err
 	}
-	done := map[string]bool{}
-	err := s.query(ctx, "read migrations", "SELECT DISTINCT name FROM migrations", params{}, func(r driver.Rows) error {
-		var name string
-		if err := r.Scan(&name); err != nil {
-			return err
-		}
-		done[name] = true
-		return nil
+	if err := s.exec(ctx, "bring up the table of migrations", "ALTER TABLE migrations ADD COLUMN IF NOT EXISTS sum String"); err != nil {
+		return nil, err
+	}
+	done := map[string]string{}
+	err := s.query(ctx, "read migrations", "SELECT name, max(sum) FROM migrations GROUP BY name", params{}, func(r driver.Rows) error {
+		var name, sum string
+		err := r.Scan(&name, &sum)
+		done[name] = sum
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -66,20 +70,23 @@ func (s *Store) migrate(ctx context.Context, files fs.FS) ([]string, error) {
 	return s.apply(ctx, files, names, done)
 }
 
-func (s *Store) apply(ctx context.Context, files fs.FS, names []string, done map[string]bool) ([]string, error) {
+func (s *Store) apply(ctx context.Context, files fs.FS, names []string, done map[string]string) ([]string, error) {
 	var applied []string
 	for _, name := range names {
-		if done[name] {
-			continue
-		}
 		statement, err := fs.ReadFile(files, name)
 		if err != nil {
 			return applied, fmt.Errorf("store: read migration %s: %w", name, err)
 		}
+		sum := fmt.Sprintf("%x", sha256.Sum256(statement))
+		if before, there := done[name]; there && before == sum {
+			continue
+		} else if there {
+			return applied, fmt.Errorf("store: migration %s was applied to database %s with another text: an unreleased version made it; use a new database, or a new data directory", name, s.database)
+		}
 		if err := s.exec(ctx, "migration "+name, strings.TrimSpace(string(statement))); err != nil {
 			return applied, err
 		}
-		if err := s.insert(ctx, "migrations (name)", [][]any{{name}}); err != nil {
+		if err := s.insert(ctx, "migrations (name, sum)", [][]any{{name, sum}}); err != nil {
 			return applied, err
 		}
 		applied = append(applied, name)

@@ -13,14 +13,18 @@ import (
 // params are what a statement is given besides its text: server-side parameters and external
 // tables. Nothing a caller says is ever pasted into SQL.
 type params struct {
-	values clickhouse.Parameters
-	tables []*ext.Table
+	values   clickhouse.Parameters
+	settings clickhouse.Settings
+	tables   []*ext.Table
 }
 
 func (p params) context(ctx context.Context) context.Context {
 	var options []clickhouse.QueryOption
 	if len(p.values) > 0 {
 		options = append(options, clickhouse.WithParameters(p.values))
+	}
+	if len(p.settings) > 0 {
+		options = append(options, clickhouse.WithSettings(p.settings))
 	}
 	if len(p.tables) > 0 {
 		options = append(options, clickhouse.WithExternalTable(p.tables...))
@@ -43,6 +47,16 @@ func (p params) value(name string, v any) params {
 		next[name] = fmt.Sprint(v)
 	}
 	p.values = next
+	return p
+}
+
+// setting sets one of the server's settings for this statement.
+func (p params) setting(name string, v any) params {
+	next := clickhouse.Settings{name: v}
+	for k, old := range p.settings {
+		next[k] = old
+	}
+	p.settings = next
 	return p
 }
 

@@ -62,7 +62,14 @@ func (s *Store) Reports(ctx context.Context, streams []string, since time.Time) 
 
 const selectUncovered = `
 SELECT s.stream, s.source, min(s.first) AS since
-FROM (SELECT stream, source, hop, min(first) AS first, min(alone) AS alone FROM sources WHERE stream IN (SELECT stream FROM wanted) GROUP BY stream, source, hop) AS s
+FROM (
+    SELECT stream, source, hop, min(first) AS first, min(alone) AS alone
+    FROM sources
+    WHERE (stream, source) IN (
+        SELECT stream, source FROM sources WHERE stream IN (SELECT stream FROM wanted) AND last >= toDateTime({horizon:UInt32}, 'UTC')
+    )
+    GROUP BY stream, source, hop
+) AS s
 INNER JOIN (
     SELECT e.stream AS stream, e.hop AS hop, min(e.after_since) AS after_since
     FROM emitters AS e WHERE stream IN (SELECT stream FROM wanted) GROUP BY stream, hop
@@ -85,8 +92,14 @@ type UncoveredQuery struct {
 	NotFirst []string      // hops that required edges lead to
 }
 
-// UncoveredSources returns the uncovered sources by stream.
-func (s *Store) UncoveredSources(ctx context.Context, queries []UncoveredQuery) (map[string][]Uncovered, error) {
+// UncoveredSources returns the uncovered sources, among those seen in a window from the horizon on, by stream.
+func (s *Store) UncoveredSources(ctx context.Context, queries []UncoveredQuery, horizon time.Time) (map[string][]Uncovered, error) {
+	if len(queries) == 0 {
+		return nil, nil
+	}
+	if horizon.Unix() < 0 {
+		horizon = time.Unix(0, 0)
+	}
 	var wanted, notFirst [][]any
 	for _, q := range queries {
 		wanted = append(wanted, []any{q.Stream, q.Reach.Milliseconds()})
@@ -103,12 +116,12 @@ func (s *Store) UncoveredSources(ctx context.Context, queries []UncoveredQuery) 
 		return nil, err
 	}
 	found := map[string][]Uncovered{}
-	err = s.query(ctx, "read uncovered sources", selectUncovered, args.value("never", int64(never)), func(r driver.Rows) error {
-		var stream string
-		var source uuid.UUID
+	args = args.value("never", int64(never)).value("horizon", horizon)
+	err = s.query(ctx, "read uncovered sources", selectUncovered, args, func(r driver.Rows) error {
+		var stream, source string
 		var u Uncovered
 		err := r.Scan(&stream, &source, &u.Since)
-		u.Source = uid(source)
+		copy(u.Source[:], source)
 		found[stream] = append(found[stream], u)
 		return err
 	})

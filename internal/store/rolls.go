@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
-	"time"
+	"encoding/hex"
+	"errors"
+	"iter"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/RoaringBitmap/roaring/v2"
@@ -11,31 +13,44 @@ import (
 	"github.com/rollcallhq/rollcall/audit/wire"
 )
 
-const selectWindowRolls = `
-SELECT
-    stream, start, hop, epoch, source,
-    toString(groupBitmapMergeState(seen)), toString(groupBitmapMergeState(repeated)), toString(groupBitmapMergeState(corrupt)),
-    toString(groupBitmapMergeState(invalid)), toString(groupBitmapMergeState(filtered)), toString(groupBitmapMergeState(rejected)),
-    toString(groupBitmapMergeState(skewed)), toString(groupBitmapMergeState(duplicated)), toString(groupBitmapMergeState(closed))
-FROM window_rolls
-WHERE (stream, start) IN (SELECT stream, start FROM wanted)
-GROUP BY stream, start, hop, epoch, source`
+// closedSeen is the kind in window_rolls that only the reconciler writes.
+const closedSeen = wire.Kinds
 
-const selectCards = `
-SELECT stream, start, hop, epoch, source, sum(card), count()
+// FINAL with the sort key's order is a merge of sorted parts: it streams, where GROUP BY would hold every state.
+const selectSourceRolls = `
+SELECT stream, start, source, hop, epoch, CAST(kind, 'Int8'), toString(roll), cards
+FROM window_rolls FINAL
+WHERE (stream, start) IN (SELECT stream, start FROM wanted) AND source >= toFixedString(unhex({from:String}), 16)
+ORDER BY stream, start, source, hop, epoch, kind`
+
+const selectHeaviest = `
+SELECT max(c)
 FROM (
-    SELECT stream, start, hop, epoch, source, emitter, arraySum(mapValues(maxMap(cards))) AS card
-    FROM rolls
+    SELECT toUInt64(sum(cards) / uniq(source)) AS c
+    FROM window_rolls
     WHERE (stream, start) IN (SELECT stream, start FROM wanted)
-    GROUP BY stream, start, hop, epoch, source, emitter
-)
-GROUP BY stream, start, hop, epoch, source`
+    GROUP BY stream, start
+)`
 
 const selectEmitterRolls = `
-SELECT stream, start, hop, epoch, source, emitter, toString(groupBitmapMergeState(seen)), toString(groupBitmapMergeState(repeated))
-FROM rolls
-WHERE (stream, start, hop, epoch, source) IN (SELECT stream, start, hop, epoch, source FROM wanted)
-GROUP BY stream, start, hop, epoch, source, emitter`
+SELECT stream, start, source, hop, epoch, emitter, toString(roll)
+FROM rolls FINAL
+WHERE (stream, start, source, hop, epoch) IN (SELECT stream, start, source, hop, epoch FROM wanted) AND kind = 'seen'
+ORDER BY stream, start, source, hop, epoch, emitter`
+
+const selectTimes = `
+SELECT r.source, bitmapToArray(bitmapAnd(r.taken, bitmapBuild(w.numbers)))
+FROM (
+    SELECT source, groupBitmapMergeState(roll) AS taken
+    FROM rolls
+    WHERE stream = {stream:String} AND start = {start:DateTime('UTC')} AND hop = {hop:String} AND kind IN ('seen', 'repeated')
+        AND source IN (SELECT source FROM wanted)
+    GROUP BY source, epoch, emitter, kind
+) AS r
+INNER JOIN wanted AS w ON w.source = r.source`
+
+// errStopped ends a query whose reader wants no more rows.
+var errStopped = errors.New("store: the reader stopped")
 
 // RollKey names the rolls of one source at one hop.
 type RollKey struct {
@@ -45,96 +60,158 @@ type RollKey struct {
 	Source wire.UID
 }
 
-// EmitterRoll is what one emitter saw and repeated of one source; nil when empty.
-type EmitterRoll struct {
-	Emitter        wire.UID
-	Seen, Repeated *roaring.Bitmap
-}
-
-// Rolls returns the rolls of the windows, the emitters joined, by window.
-func (s *Store) Rolls(ctx context.Context, windows []WindowKey) (map[WindowKey][]RollSet, error) {
-	cards, err := s.cards(ctx, windows)
-	if err != nil {
-		return nil, err
-	}
-	args, err := windowList(windows)
-	if err != nil {
-		return nil, err
-	}
-	found := map[WindowKey][]RollSet{}
-	err = s.query(ctx, "read rolls", selectWindowRolls, args, func(r driver.Rows) error {
-		k, set, err := scanRollSet(r)
-		if err != nil {
-			return err
+// SourceRolls yields the rolls of the windows, the emitters joined, source by source: in the order of stream, start and source, from the source
+// from on. What is held at once is one source and some megabytes of what comes next. An error is yielded last.
+func (s *Store) SourceRolls(ctx context.Context, windows []WindowKey, from wire.UID) iter.Seq2[SourceRolls, error] {
+	return func(yield func(SourceRolls, error) bool) {
+		args, err := windowList(windows)
+		if err == nil {
+			args, err = s.blocks(ctx, args)
 		}
-		k.Hop, k.Epoch, k.Source = set.Hop, set.Epoch, set.Source
-		set.Cards = cards[k]
-		found[k.WindowKey] = append(found[k.WindowKey], set)
-		return nil
-	})
-	return found, err
+		if err != nil {
+			yield(SourceRolls{}, err)
+			return
+		}
+		var one SourceRolls
+		err = s.query(ctx, "read rolls", selectSourceRolls, args.value("from", hex.EncodeToString(from[:])), func(r driver.Rows) error {
+			key, source, err := one.scan(r, yield)
+			one.WindowKey, one.Source = key, source
+			return err
+		})
+		switch {
+		case errors.Is(err, errStopped):
+		case err != nil:
+			yield(SourceRolls{}, err)
+		case len(one.Sets) > 0:
+			yield(one, nil)
+		}
+	}
 }
 
-func scanRollSet(r driver.Rows) (RollKey, RollSet, error) {
+// scan reads one row into the source it is of; when another source begins the one before is yielded.
+func (one *SourceRolls) scan(r driver.Rows, yield func(SourceRolls, error) bool) (WindowKey, wire.UID, error) {
 	var k RollKey
-	var set RollSet
-	var source uuid.UUID
-	var states [wire.Kinds + 2]string
-	targets := []any{&k.Stream, &k.Start, &set.Hop, &set.Epoch, &source}
-	for i := range states {
-		targets = append(targets, &states[i])
+	var source, state string
+	var kind int8
+	var cards uint64
+	if err := r.Scan(&k.Stream, &k.Start, &source, &k.Hop, &k.Epoch, &kind, &state, &cards); err != nil {
+		return one.WindowKey, one.Source, err
 	}
-	if err := r.Scan(targets...); err != nil {
-		return k, set, err
+	copy(k.Source[:], source)
+	roll, err := decodeBitmap(state)
+	if err != nil {
+		return one.WindowKey, one.Source, err
 	}
-	set.Source = uid(source)
-	for i, state := range states {
-		b, err := decodeBitmap(state)
-		if err != nil {
-			return k, set, err
+	if len(one.Sets) > 0 && (k.Source != one.Source || !k.Start.Equal(one.Start) || k.Stream != one.Stream) {
+		if !yield(*one, nil) {
+			return one.WindowKey, one.Source, errStopped
 		}
-		switch wire.Kind(i) {
-		case wire.Kinds:
-			set.Duplicated = b
-		case wire.Kinds + 1:
-			set.ClosedSeen = b
-		default:
-			set.Rolls[i] = b
-		}
+		one.Sets = nil
 	}
-	return k, set, nil
+	set := one.set(k.Hop, k.Epoch)
+	if wire.Kind(kind) == closedSeen {
+		set.ClosedSeen = roll
+		return k.WindowKey, k.Source, nil
+	}
+	set.Rolls[kind] = roll
+	if wire.Kind(kind) == wire.Seen {
+		set.Cards = cards
+	}
+	return k.WindowKey, k.Source, nil
 }
 
-// cards returns, by key with more than one report, the sum of the cardinalities of all its reports.
-func (s *Store) cards(ctx context.Context, windows []WindowKey) (map[RollKey]uint64, error) {
-	args, err := windowList(windows)
+func (one *SourceRolls) set(hop string, epoch uint32) *RollSet {
+	if n := len(one.Sets); n > 0 && one.Sets[n-1].Hop == hop && one.Sets[n-1].Epoch == epoch {
+		return &one.Sets[n-1]
+	}
+	one.Sets = append(one.Sets, RollSet{Hop: hop, Epoch: epoch})
+	return &one.Sets[len(one.Sets)-1]
+}
+
+// blocks bounds how many rows the server sends at once by what a roll of the heaviest window may weigh.
+func (s *Store) blocks(ctx context.Context, args params) (params, error) {
+	var events uint64 // of a source
+	err := s.query(ctx, "weigh rolls", selectHeaviest, args, func(r driver.Rows) error { return r.Scan(&events) })
+	return args.setting("max_block_size", blockRows(events)), err
+}
+
+// blockRows is how many rolls of about so many events come to some four megabytes.
+func blockRows(events uint64) uint64 { return min(max(16<<20/(events+1), 16), 4096) }
+
+// EmitterRolls yields what each emitter saw of the keys, the emitters of a key one after the other. An error is yielded last.
+func (s *Store) EmitterRolls(ctx context.Context, keys []RollKey, events uint64) iter.Seq2[EmitterRoll, error] {
+	return func(yield func(EmitterRoll, error) bool) {
+		rows := make([][]any, len(keys))
+		for i, k := range keys {
+			rows[i] = []any{k.Stream, k.Start, k.Source[:], k.Hop, k.Epoch}
+		}
+		columns := [][2]string{{"stream", "String"}, {"start", "DateTime('UTC')"}, {"source", "FixedString(16)"}, {"hop", "String"}, {"epoch", "UInt32"}}
+		args, err := params{}.setting("max_block_size", blockRows(events)).table("wanted", columns, rows)
+		if err != nil {
+			yield(EmitterRoll{}, err)
+			return
+		}
+		err = s.query(ctx, "read rolls by emitter", selectEmitterRolls, args, func(r driver.Rows) error {
+			one, err := scanEmitterRoll(r)
+			if err == nil && !yield(one, nil) {
+				return errStopped
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, errStopped) {
+			yield(EmitterRoll{}, err)
+		}
+	}
+}
+
+func scanEmitterRoll(r driver.Rows) (EmitterRoll, error) {
+	var e EmitterRoll
+	var emitter uuid.UUID
+	var source, state string
+	if err := r.Scan(&e.Stream, &e.Start, &source, &e.Hop, &e.Epoch, &emitter, &state); err != nil {
+		return e, err
+	}
+	copy(e.Source[:], source)
+	e.Emitter = uid(emitter)
+	var err error
+	e.Seen, err = decodeBitmap(state)
+	return e, err
+}
+
+// Times returns how often, at least, the emitters of a hop say that they took over each of the events, by UID. Events nobody saw are left out.
+func (s *Store) Times(ctx context.Context, window WindowKey, hop string, events []wire.UID) (map[wire.UID]uint32, error) {
+	numbers := map[wire.UID][]uint32{}
+	for _, u := range events {
+		numbers[u.Source()] = append(numbers[u.Source()], u.Sequence())
+	}
+	rows := make([][]any, 0, len(numbers))
+	for source, n := range numbers {
+		rows = append(rows, []any{source[:], n})
+	}
+	args, err := params{}.table("wanted", [][2]string{{"source", "FixedString(16)"}, {"numbers", "Array(UInt32)"}}, rows)
 	if err != nil {
 		return nil, err
 	}
-	found := map[RollKey]uint64{}
-	err = s.query(ctx, "read roll sizes", selectCards, args, func(r driver.Rows) error {
-		var k RollKey
-		var source uuid.UUID
-		var card, emitters uint64
-		if err := r.Scan(&k.Stream, &k.Start, &k.Hop, &k.Epoch, &source, &card, &emitters); err != nil {
-			return err
+	args = args.value("stream", window.Stream).value("start", window.Start).value("hop", hop)
+	times := map[wire.UID]uint32{}
+	err = s.query(ctx, "count how often events were taken over", selectTimes, args, func(r driver.Rows) error {
+		var source string
+		var taken []uint32
+		err := r.Scan(&source, &taken)
+		for _, n := range taken {
+			times[wire.UID([]byte(source)).WithSequence(n)]++
 		}
-		k.Source = uid(source)
-		if emitters > 1 {
-			found[k] = card
-		}
-		return nil
+		return err
 	})
-	return found, err
+	return times, err
 }
 
-const selectDigestsOfWindows = `
-SELECT stream, start, groupUniqArrayArray(mapKeys(r.cards))
-FROM rolls AS r
-WHERE (stream, start) IN (SELECT stream, start FROM wanted)
-GROUP BY stream, start`
+const selectAnnounced = `
+SELECT DISTINCT stream, start, digest
+FROM announced
+WHERE (stream, start) IN (SELECT stream, start FROM wanted)`
 
-// Digests returns the digests of the reports whose rolls, or foreign UIDs, are stored of the windows, by window. Read after them, it names at
+// Digests returns the digests of the reports whose rolls, or foreign UIDs, may be stored of the windows, by window. Read after them, it names at
 // least every report that what was read came from.
 func (s *Store) Digests(ctx context.Context, windows []WindowKey) (map[WindowKey][]uint64, error) {
 	args, err := windowList(windows)
@@ -142,56 +219,21 @@ func (s *Store) Digests(ctx context.Context, windows []WindowKey) (map[WindowKey
 		return nil, err
 	}
 	found := map[WindowKey][]uint64{}
-	err = s.query(ctx, "read digests", selectDigestsOfWindows, args, func(r driver.Rows) error {
+	err = s.query(ctx, "read digests", selectAnnounced, args, func(r driver.Rows) error {
 		var k WindowKey
-		var digests []uint64
-		err := r.Scan(&k.Stream, &k.Start, &digests)
-		found[k] = digests
+		var digest uint64
+		err := r.Scan(&k.Stream, &k.Start, &digest)
+		found[k] = append(found[k], digest)
 		return err
 	})
 	return found, err
 }
 
-// EmitterRolls returns the rolls by emitter for the keys.
-func (s *Store) EmitterRolls(ctx context.Context, keys []RollKey) (map[RollKey][]EmitterRoll, error) {
-	rows := make([][]any, len(keys))
-	for i, k := range keys {
-		rows[i] = []any{k.Stream, k.Start, k.Hop, k.Epoch, id(k.Source)}
-	}
-	columns := [][2]string{{"stream", "String"}, {"start", "DateTime('UTC')"}, {"hop", "String"}, {"epoch", "UInt32"}, {"source", "UUID"}}
-	args, err := params{}.table("wanted", columns, rows)
-	if err != nil {
-		return nil, err
-	}
-	found := map[RollKey][]EmitterRoll{}
-	err = s.query(ctx, "read rolls by emitter", selectEmitterRolls, args, func(r driver.Rows) error {
-		var k RollKey
-		var e EmitterRoll
-		var source, emitter uuid.UUID
-		var seen, repeated string
-		if err := r.Scan(&k.Stream, &k.Start, &k.Hop, &k.Epoch, &source, &emitter, &seen, &repeated); err != nil {
-			return err
-		}
-		k.Source, e.Emitter = uid(source), uid(emitter)
-		var err error
-		if e.Seen, err = decodeBitmap(seen); err != nil {
-			return err
-		}
-		if e.Repeated, err = decodeBitmap(repeated); err != nil {
-			return err
-		}
-		found[k] = append(found[k], e)
-		return nil
-	})
-	return found, err
-}
-
 const insertClosedSeen = `
-INSERT INTO window_rolls (stream, start, hop, epoch, source, closed)
-SELECT stream, start, hop, epoch, source, groupBitmapMergeState(seen)
-FROM window_rolls
-WHERE (stream, start, hop) IN (SELECT stream, start, hop FROM wanted)
-GROUP BY stream, start, hop, epoch, source`
+INSERT INTO window_rolls (stream, start, source, hop, epoch, kind, roll, cards)
+SELECT stream, start, source, hop, epoch, 'closed', roll, 0
+FROM window_rolls FINAL
+WHERE (stream, start, hop) IN (SELECT stream, start, hop FROM wanted) AND kind = 'seen'`
 
 // HopWindow names a hop in a window.
 type HopWindow struct {
@@ -216,118 +258,66 @@ func (s *Store) KeepClosedSeen(ctx context.Context, hops []HopWindow) error {
 }
 
 const selectForeign = `
-SELECT stream, start, hop, epoch, uid, emitter, max(count), max(corrupt), max(invalid), max(filtered), max(rejected), max(skewed)
-FROM uid_counts
-WHERE (stream, start) IN (SELECT stream, start FROM wanted)
-GROUP BY stream, start, hop, epoch, uid, emitter`
+SELECT stream, start, uid, hop, epoch, count, corrupt, invalid, filtered, rejected, skewed
+FROM uid_counts FINAL
+WHERE (stream, start) IN (SELECT stream, start FROM wanted) AND uid >= {from:String}
+ORDER BY stream, start, uid, hop, epoch, emitter`
+
+// ForeignEvent is what all hops counted of one event that Rollcall did not number, in one window.
+type ForeignEvent struct {
+	WindowKey
+	UID    string
+	Counts []ForeignCount // one per emitter
+}
 
 // ForeignCount is what one emitter counted of one foreign UID.
 type ForeignCount struct {
-	Hop     string
-	Epoch   uint32
-	UID     string
-	Emitter wire.UID
-	Counts  [wire.Kinds]uint64 // Counts[Seen] is how often it was taken over; Repeated is unused
-}
-
-// Foreign returns the counts of foreign UIDs of the windows, by window.
-func (s *Store) Foreign(ctx context.Context, windows []WindowKey) (map[WindowKey][]ForeignCount, error) {
-	args, err := windowList(windows)
-	if err != nil {
-		return nil, err
-	}
-	found := map[WindowKey][]ForeignCount{}
-	err = s.query(ctx, "read foreign UIDs", selectForeign, args, func(r driver.Rows) error {
-		var k WindowKey
-		var f ForeignCount
-		var emitter uuid.UUID
-		c := &f.Counts
-		err := r.Scan(&k.Stream, &k.Start, &f.Hop, &f.Epoch, &f.UID, &emitter,
-			&c[wire.Seen], &c[wire.Corrupt], &c[wire.Invalid], &c[wire.Filtered], &c[wire.Rejected], &c[wire.Skewed])
-		f.Emitter = uid(emitter)
-		found[k] = append(found[k], f)
-		return err
-	})
-	return found, err
-}
-
-const selectUnplaced = `
-SELECT stream, start, hop, sum(u)
-FROM (
-    SELECT stream, start, hop, epoch, emitter, max(too_old) + max(too_new) + max(unreadable) + max(no_uid) AS u
-    FROM tallies
-    WHERE (stream, start) IN (SELECT stream, start FROM wanted)
-    GROUP BY stream, start, hop, epoch, emitter
-)
-GROUP BY stream, start, hop
-HAVING sum(u) > 0`
-
-// Unplaced returns how many events each hop could not give a window of their own.
-func (s *Store) Unplaced(ctx context.Context, windows []WindowKey) (map[HopWindow]uint64, error) {
-	args, err := windowList(windows)
-	if err != nil {
-		return nil, err
-	}
-	found := map[HopWindow]uint64{}
-	err = s.query(ctx, "read unplaced events", selectUnplaced, args, func(r driver.Rows) error {
-		var h HopWindow
-		var n uint64
-		err := r.Scan(&h.Stream, &h.Start, &h.Hop, &n)
-		found[h] = n
-		return err
-	})
-	return found, err
-}
-
-// LatencyKey names the latency of one hop in one window.
-type LatencyKey struct {
-	Start time.Time
 	Hop   string
+	Epoch uint32
+	Kinds [wire.Kinds]uint64 // Kinds[Seen] is how often it was taken over; Repeated is unused
 }
 
-const selectLatencies = `
-SELECT start, hop, scale, sumMap(counts), sum(z), sum(neg)
-FROM (
-    SELECT start, hop, epoch, emitter, max(tallies.scale) AS scale, maxMap(latency) AS counts, max(zero) AS z, max(negative) AS neg
-    FROM tallies
-    WHERE stream = {stream:String} AND start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')}
-    GROUP BY start, hop, epoch, emitter
-)
-GROUP BY start, hop, scale
-ORDER BY start, hop, scale`
-
-// Latencies returns the joined latency histograms of a stream's windows that start in [from, to). Emitters
-// of different scales are brought to the coarsest, which is exact: a coarser bucket is a union of finer ones.
-func (s *Store) Latencies(ctx context.Context, stream string, from, to time.Time) (map[LatencyKey]Histogram, error) {
-	found := map[LatencyKey]Histogram{}
-	args := params{}.value("stream", stream).value("from", from).value("to", to)
-	err := s.query(ctx, "read latencies", selectLatencies, args, func(r driver.Rows) error {
-		var k LatencyKey
-		var h Histogram
-		if err := r.Scan(&k.Start, &k.Hop, &h.Scale, &h.Counts, &h.Zero, &h.Negative); err != nil {
-			return err
+// ForeignEvents yields the foreign UIDs of the windows in the order of stream, start and UID, from the UID from on. An error is yielded last.
+func (s *Store) ForeignEvents(ctx context.Context, windows []WindowKey, from string) iter.Seq2[ForeignEvent, error] {
+	return func(yield func(ForeignEvent, error) bool) {
+		args, err := windowList(windows)
+		if err != nil {
+			yield(ForeignEvent{}, err)
+			return
 		}
-		if before, ok := found[k]; ok {
-			h = before.add(h)
-		}
-		found[k] = h
-		return nil
-	})
-	for k, h := range found {
-		if len(h.Counts) == 0 && h.Zero == 0 && h.Negative == 0 {
-			delete(found, k)
+		var one ForeignEvent
+		args = args.value("from", from).setting("max_block_size", 4096)
+		err = s.query(ctx, "read foreign UIDs", selectForeign, args, func(r driver.Rows) error {
+			var k ForeignEvent
+			var f ForeignCount
+			n := &f.Kinds
+			err := r.Scan(&k.Stream, &k.Start, &k.UID, &f.Hop, &f.Epoch,
+				&n[wire.Seen], &n[wire.Corrupt], &n[wire.Invalid], &n[wire.Filtered], &n[wire.Rejected], &n[wire.Skewed])
+			if err != nil {
+				return err
+			}
+			if len(one.Counts) > 0 && (k.UID != one.UID || !k.Start.Equal(one.Start) || k.Stream != one.Stream) {
+				if !yield(one, nil) {
+					return errStopped
+				}
+				one.Counts = nil
+			}
+			one.WindowKey, one.UID, one.Counts = k.WindowKey, k.UID, append(one.Counts, f)
+			return nil
+		})
+		switch {
+		case errors.Is(err, errStopped):
+		case err != nil:
+			yield(ForeignEvent{}, err)
+		case len(one.Counts) > 0:
+			yield(one, nil)
 		}
 	}
-	return found, err
 }
 
-func (h Histogram) add(o Histogram) Histogram {
-	scale := min(h.Scale, o.Scale)
-	sum := Histogram{Scale: scale, Counts: map[int32]uint64{}, Zero: h.Zero + o.Zero, Negative: h.Negative + o.Negative}
-	for _, part := range []Histogram{h, o} {
-		for bucket, n := range part.Counts {
-			sum.Counts[bucket>>(part.Scale-scale)] += n
-		}
-	}
-	return sum
+// EmitterRoll is what one emitter saw of one source; nil when empty.
+type EmitterRoll struct {
+	RollKey
+	Emitter wire.UID
+	Seen    *roaring.Bitmap
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"net"
 	"syscall"
@@ -126,8 +127,10 @@ func away(err error) error {
 	return err
 }
 
-// query runs sql with server-side parameters and calls scan once a row.
+// query runs sql with server-side parameters and calls scan once a row. An error of scan ends the query at once.
 func (s *Store) query(ctx context.Context, what, sql string, args params, scan func(driver.Rows) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	rows, err := s.conn.Query(args.context(ctx), sql)
 	if err != nil {
 		return fmt.Errorf("store: %s: %w", what, away(err))
@@ -135,6 +138,7 @@ func (s *Store) query(ctx context.Context, what, sql string, args params, scan f
 	defer rows.Close() // rows.Err below says what went wrong
 	for rows.Next() {
 		if err := scan(rows); err != nil {
+			cancel() // else Close would read all that is left
 			return fmt.Errorf("store: %s: read row: %w", what, err)
 		}
 	}
@@ -144,25 +148,64 @@ func (s *Store) query(ctx context.Context, what, sql string, args params, scan f
 	return nil
 }
 
-// insert sends rows as one batch; it returns nil only after the server stored them.
+// insert sends rows; it returns nil only after the server stored them.
 func (s *Store) insert(ctx context.Context, table string, rows [][]any) error {
 	if len(rows) == 0 {
 		return nil
 	}
+	return s.insertEach(ctx, table, func(yield func([]any, error) bool) {
+		for _, row := range rows {
+			if !yield(row, nil) {
+				return
+			}
+		}
+	})
+}
+
+const (
+	blockSendRows  = 16_384
+	blockSendBytes = 4 << 20
+)
+
+// insertEach is insert of rows that are made one by one: no more than a block of them is held. An error among the rows ends it; what was
+// sent before may then be stored.
+func (s *Store) insertEach(ctx context.Context, table string, rows iter.Seq2[[]any, error]) error {
 	batch, err := s.conn.PrepareBatch(ctx, "INSERT INTO "+table)
 	if err != nil {
 		return fmt.Errorf("store: insert into %s: %w", table, away(err))
 	}
 	defer batch.Close() // a batch that was sent is closed already
-	for _, row := range rows {
+	bytes := 0
+	for row, err := range rows {
+		if err != nil {
+			return err
+		}
 		if err := batch.Append(row...); err != nil {
 			return fmt.Errorf("store: insert into %s: row: %w", table, err)
 		}
+		if bytes += texts(row); batch.Rows() < blockSendRows && bytes < blockSendBytes {
+			continue
+		}
+		if err := batch.Flush(); err != nil {
+			return fmt.Errorf("store: insert into %s: %w", table, away(err))
+		}
+		bytes = 0
 	}
 	if err := batch.Send(); err != nil {
 		return fmt.Errorf("store: insert into %s: %w", table, away(err))
 	}
 	return nil
+}
+
+// texts is how many bytes the strings of a row hold.
+func texts(row []any) int {
+	n := 0
+	for _, v := range row {
+		if text, ok := v.(string); ok {
+			n += len(text)
+		}
+	}
+	return n
 }
 
 func ms(t time.Time) int64 {

@@ -136,6 +136,18 @@ func TestAMigrationThatDiedIsFinishedByTheNext(t *testing.T) {
 	}
 }
 
+func TestADatabaseOfAnotherSchemaIsRefused(t *testing.T) {
+	s := connect4test(t)
+	files := fstest.MapFS{"0001_a.sql": {Data: []byte("CREATE TABLE IF NOT EXISTS a (x UInt8) ENGINE = Memory")}}
+	if _, err := s.Migrate(t.Context(), files); err != nil {
+		t.Fatal(err)
+	}
+	files["0001_a.sql"].Data = []byte("CREATE TABLE IF NOT EXISTS a (y UInt8) ENGINE = Memory")
+	if _, err := s.Migrate(t.Context(), files); err == nil || !strings.Contains(err.Error(), "0001_a.sql") || !strings.Contains(err.Error(), "another text") {
+		t.Fatalf("error %v, want one that names the file", err)
+	}
+}
+
 func TestMigratorsThatStartTogetherApplyEachStepOnce(t *testing.T) {
 	s := connect4test(t)
 	var mu sync.Mutex
@@ -189,12 +201,46 @@ func TestRollsComeBackAsTheyWent(t *testing.T) {
 			t.Fatal(err)
 		}
 		k := WindowKey{stream, start}
-		found, err := s.Rolls(t.Context(), []WindowKey{k})
-		if err != nil {
-			t.Fatal(err)
+		var found []SourceRolls
+		for one, err := range s.SourceRolls(t.Context(), []WindowKey{k}, wire.UID{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = append(found, one)
 		}
-		if len(found[k]) != 1 || !found[k][0].Rolls[wire.Seen].Equals(roll) {
+		if len(found) != 1 || len(found[0].Sets) != 1 || !found[0].Sets[0].Rolls[wire.Seen].Equals(roll) {
 			t.Fatalf("roll %d came back otherwise", i)
+		}
+	}
+}
+
+// ClickHouse sorts a UUID by its second half; pages of names need the order of the text.
+func TestSourcesComeInTheOrderOfTheirText(t *testing.T) {
+	s := migrated(t)
+	var want []wire.UID
+	r := report("orders", 1, nil)
+	r.Windows[0].Sources = nil
+	for i := range 8 {
+		src := wire.Source{ID: wire.UID{1, byte(i), 8: byte(8 - i), 11: 1}}
+		src.Rolls[wire.Seen] = roaring.BitmapOf(uint32(i))
+		r.Windows[0].Sources = append([]wire.Source{src}, r.Windows[0].Sources...)
+		want = append(want, src.ID)
+	}
+	if err := s.Insert(t.Context(), []Received{r}); err != nil {
+		t.Fatal(err)
+	}
+	for from := range want {
+		var got []wire.UID
+		for one, err := range s.SourceRolls(t.Context(), []WindowKey{{"orders", start}}, want[from]) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got = append(got, one.Source); len(got) == 2 {
+				break
+			}
+		}
+		if diff := cmp.Diff(want[from:min(from+2, len(want))], got); diff != "" {
+			t.Fatalf("from source %d (-want +got):\n%s", from, diff)
 		}
 	}
 }
@@ -306,7 +352,7 @@ func TestAStoreThatIsAwaySaysSo(t *testing.T) {
 
 func FuzzDecodeBitmap(f *testing.F) {
 	for _, roll := range []*roaring.Bitmap{nil, roaring.BitmapOf(1, 2, 3)} {
-		state, err := encodeBitmap(roll)
+		state, _, err := encodeBitmap(roll)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -318,7 +364,7 @@ func FuzzDecodeBitmap(f *testing.F) {
 		if err != nil || b == nil {
 			return
 		}
-		again, err := encodeBitmap(b)
+		again, _, err := encodeBitmap(b)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/hex"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -101,7 +102,7 @@ func (s *Store) FirstNotComplete(ctx context.Context, since map[string]time.Time
 
 const selectSourceHosts = `
 SELECT s.source, s.hop, max(e.host)
-FROM (SELECT DISTINCT stream, source, hop, emitter FROM sources WHERE stream = {stream:String} AND source IN (SELECT source FROM wanted)) AS s
+FROM (SELECT DISTINCT source, hop, emitter FROM sources WHERE stream = {stream:String} AND source IN (SELECT source FROM wanted)) AS s
 INNER JOIN (SELECT hop, emitter, max(h.host) AS host FROM emitters AS h WHERE stream = {stream:String} GROUP BY hop, emitter) AS e
     ON e.hop = s.hop AND e.emitter = s.emitter
 GROUP BY s.source, s.hop`
@@ -110,38 +111,36 @@ GROUP BY s.source, s.hop`
 func (s *Store) SourceHosts(ctx context.Context, stream string, sources []wire.UID) (map[wire.UID]map[string]string, error) {
 	rows := make([][]any, len(sources))
 	for i, source := range sources {
-		rows[i] = []any{id(source)}
+		rows[i] = []any{source[:]}
 	}
-	args, err := params{}.table("wanted", [][2]string{{"source", "UUID"}}, rows)
+	args, err := params{}.table("wanted", [][2]string{{"source", "FixedString(16)"}}, rows)
 	if err != nil {
 		return nil, err
 	}
 	found := map[wire.UID]map[string]string{}
 	err = s.query(ctx, "read hosts of sources", selectSourceHosts, args.value("stream", stream), func(r driver.Rows) error {
-		var source uuid.UUID
-		var hop, host string
-		err := r.Scan(&source, &hop, &host)
-		if found[uid(source)] == nil {
-			found[uid(source)] = map[string]string{}
+		var text, hop, host string
+		if err := r.Scan(&text, &hop, &host); err != nil {
+			return err
 		}
-		found[uid(source)][hop] = host
-		return err
+		source := wire.UID([]byte(text))
+		if found[source] == nil {
+			found[source] = map[string]string{}
+		}
+		found[source][hop] = host
+		return nil
 	})
 	return found, err
 }
 
 const selectTrace = `
-SELECT
-    stream, start, hop, emitter,
-    bitmapContains(groupBitmapMergeState(seen), {sequence:UInt32}), bitmapContains(groupBitmapMergeState(repeated), {sequence:UInt32}),
-    bitmapContains(groupBitmapMergeState(corrupt), {sequence:UInt32}), bitmapContains(groupBitmapMergeState(invalid), {sequence:UInt32}),
-    bitmapContains(groupBitmapMergeState(filtered), {sequence:UInt32}), bitmapContains(groupBitmapMergeState(rejected), {sequence:UInt32}),
-    bitmapContains(groupBitmapMergeState(skewed), {sequence:UInt32})
+WITH toFixedString(unhex({source:String}), 16) AS wanted
+SELECT stream, start, hop, emitter, groupUniqArray(CAST(kind, 'Int8'))
 FROM rolls
-WHERE stream IN (SELECT DISTINCT stream FROM sources WHERE source = {source:UUID})
-    AND start >= (SELECT min(first) FROM sources WHERE source = {source:UUID})
-    AND start <= (SELECT max(last) FROM sources WHERE source = {source:UUID})
-    AND source = {source:UUID}
+WHERE stream IN (SELECT DISTINCT stream FROM sources WHERE source = wanted)
+    AND start >= (SELECT min(first) FROM sources WHERE source = wanted)
+    AND start <= (SELECT max(last) FROM sources WHERE source = wanted)
+    AND source = wanted AND bitmapContains(roll, {sequence:UInt32})
 GROUP BY stream, start, hop, epoch, emitter
 ORDER BY stream, start, hop, emitter`
 
@@ -163,19 +162,16 @@ type Sighting struct {
 // Sightings returns what every emitter said of a numbered UID.
 func (s *Store) Sightings(ctx context.Context, u wire.UID) ([]Sighting, error) {
 	var found []Sighting
-	args := params{}.value("source", u.Source().String()).value("sequence", u.Sequence())
+	source := u.Source()
+	args := params{}.value("source", hex.EncodeToString(source[:])).value("sequence", u.Sequence())
 	err := s.query(ctx, "trace", selectTrace, args, func(r driver.Rows) error {
 		var t Sighting
 		var emitter uuid.UUID
-		var kinds [wire.Kinds]uint8
-		targets := []any{&t.Stream, &t.Start, &t.Hop, &emitter}
-		for i := range kinds {
-			targets = append(targets, &kinds[i])
-		}
-		err := r.Scan(targets...)
+		var kinds []int8
+		err := r.Scan(&t.Stream, &t.Start, &t.Hop, &emitter, &kinds)
 		t.Emitter = uid(emitter)
-		for i, k := range kinds {
-			t.Kinds[i] = k == 1
+		for _, k := range kinds {
+			t.Kinds[k] = true
 		}
 		if t.Kinds[wire.Seen] {
 			found = append(found, t)

@@ -93,18 +93,22 @@ type WindowKey struct {
 	Start  time.Time
 }
 
-// RollSet is the rolls of one (window, hop, epoch, source), the emitters joined.
-type RollSet struct {
-	Hop    string
-	Epoch  uint32
+// SourceRolls is what all hops took over of one source in one window, the emitters joined.
+type SourceRolls struct {
+	WindowKey
 	Source wire.UID
-	Rolls  [wire.Kinds]*roaring.Bitmap // nil when empty
-	// Cards is the sum over emitters and reports of the cardinality of their seen rolls; where it exceeds that of
+	Sets   []RollSet // by hop and epoch
+}
+
+// RollSet is the rolls of one (window, source, hop, epoch).
+type RollSet struct {
+	Hop   string
+	Epoch uint32
+	Rolls [wire.Kinds]*roaring.Bitmap // nil when empty
+	// Cards is the sum over all reports of the cardinality of their seen rolls; where it exceeds that of
 	// Rolls[Seen], emitters may overlap and the rolls by emitter must be looked at.
 	Cards      uint64
-	Duplicated *roaring.Bitmap // overlaps and repeats already named; nil when none
 	ClosedSeen *roaring.Bitmap // seen at the hop's first closed verdict; nil before
-	WasClosed  bool
 }
 
 // Received is a report with the time of its receipt on the server's clock.
