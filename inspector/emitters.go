@@ -11,14 +11,12 @@ import (
 
 	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/inspector/api"
+	"github.com/rollcallhq/rollcall/internal/access"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
 // darkAfter heartbeats without a report, an emitter is dark.
 const darkAfter = 3
-
-// local is who acts where there are no tokens.
-const local = "local"
 
 func (s *Inspector) emitterRoutes() {
 	get(s, "list-emitters", "/streams/{stream}/emitters", "Instances of the stream's hops: alive, dark or closed", s.listEmitters)
@@ -159,7 +157,7 @@ func (s *Inspector) closing(ctx context.Context, stream string, kind store.Closi
 		return store.Closing{}, err
 	}
 	return store.Closing{
-		Stream: stream, Kind: kind, Hop: in.Hop, Lane: in.Lane, At: in.At.UTC(), Why: strings.TrimSpace(in.Why), Who: local, MadeAt: now,
+		Stream: stream, Kind: kind, Hop: in.Hop, Lane: in.Lane, At: in.At.UTC(), Why: strings.TrimSpace(in.Why), Who: access.From(ctx).Name, MadeAt: now,
 	}, nil
 }
 

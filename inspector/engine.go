@@ -22,6 +22,8 @@ type metrics struct {
 	panics   prometheus.Counter
 	failures prometheus.Counter
 	dropped  prometheus.Counter
+	visits   *prometheus.CounterVec
+	refused  *prometheus.CounterVec
 }
 
 func (m *metrics) register(r *prometheus.Registry) error {
@@ -33,7 +35,9 @@ func (m *metrics) register(r *prometheus.Registry) error {
 	m.panics = prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_http_panics_total", Help: "Requests that ended in a panic."})
 	m.failures = prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_http_failures_total", Help: "Calls of the API that failed for a reason of our own."})
 	m.dropped = prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_live_dropped_total", Help: "Live streams ended because their reader was too slow."})
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.panics, m.failures, m.dropped} {
+	m.visits = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rollcall_access_requests_total", Help: "Requests by the role of their token: none without a good one, local where the server has no tokens."}, []string{"role", "code"})
+	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rollcall_access_refused_total", Help: "Requests refused at the door (missing, malformed, unknown, expired, revoked, too_many, role, other_site)."}, []string{"reason"})
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.panics, m.failures, m.dropped, m.visits, m.refused} {
 		if err := r.Register(c); err != nil {
 			return fmt.Errorf("inspector: register metrics: %w", err)
 		}
@@ -49,21 +53,10 @@ func (s *Inspector) newEngine() *gin.Engine {
 	e.RedirectTrailingSlash = false
 	e.UseRawPath, e.UnescapePathValues = true, true // a foreign UID may hold an escaped slash
 	_ = e.SetTrustedProxies(nil)                    // nil cannot fail: it names no network
-	e.Use(s.count, s.recover, headers)
+	e.Use(s.count, s.journal, s.recover, headers, s.sameSite, s.guard)
 	e.NoRoute(s.noRoute)
 	e.NoMethod(noMethod)
 	return e
-}
-
-// protect refuses state-changing requests that another site made a browser send.
-func (s *Inspector) protect(next http.Handler) http.Handler {
-	guard := http.NewCrossOriginProtection()
-	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", problemType)
-		w.WriteHeader(http.StatusForbidden)
-		_, _ = fmt.Fprintf(w, `{"title":"Forbidden","status":403,"detail":"the request was made by another site"}`)
-	}))
-	return guard.Handler(next)
 }
 
 func (s *Inspector) count(c *gin.Context) {
@@ -110,15 +103,6 @@ func (s *Inspector) recover(c *gin.Context) {
 // peerGone tells a reader that went away from a fault of ours.
 func peerGone(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, http.ErrAbortHandler)
-}
-
-func headers(c *gin.Context) {
-	h := c.Writer.Header()
-	h.Set("X-Content-Type-Options", "nosniff")
-	if isAPI(c.Request.URL.Path) {
-		h.Set("Cache-Control", "no-store")
-	}
-	c.Next()
 }
 
 func isAPI(path string) bool { return path == "/api" || strings.HasPrefix(path, "/api/") }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/inspector/api"
+	"github.com/rollcallhq/rollcall/internal/access"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
@@ -89,6 +90,7 @@ type Deps struct {
 	Auditor Auditor // nil in a server whose role has no inspector: the API then answers 404
 	Store   Store
 	Feed    Feed         // nil: no changes are told, only heartbeats
+	Access  Access       // who may do what; nil: everybody may do everything, and is called local
 	Reports http.Handler // POST /api/v1/reports; nil in a server whose role has no ingest: answers 404
 	Pages   http.Handler // everything that is not the API; nil: answers 404
 	// Status fills in what this package cannot know: Kafka, lag, reports, quarantined, the last pass, dirty marks, demo.
@@ -123,14 +125,15 @@ func (c Config) withDefaults() Config {
 // Inspector is the HTTP API and everything it needs.
 type Inspector struct {
 	Deps
-	config  Config
-	engine  *gin.Engine
-	api     huma.API
-	hub     *hub
-	metrics metrics
-	spec    []byte     // OpenAPI 3.1, YAML
-	puts    sync.Mutex // one change of settings at a time
-	handler http.Handler
+	config      Config
+	engine      *gin.Engine
+	failures    *access.Failures
+	crossOrigin *http.CrossOriginProtection
+	api         huma.API
+	hub         *hub
+	metrics     metrics
+	spec        []byte     // OpenAPI 3.1, YAML
+	puts        sync.Mutex // one change of settings at a time
 }
 
 // New builds the API. It dials nothing and starts nothing; an error tells of metrics registered
@@ -139,7 +142,7 @@ func New(deps Deps, config Config) (*Inspector, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	s := &Inspector{Deps: deps, config: config.withDefaults()}
+	s := &Inspector{Deps: deps, config: config.withDefaults(), failures: access.NewFailures(), crossOrigin: http.NewCrossOriginProtection()}
 	if err := s.metrics.register(deps.Registry); err != nil {
 		return nil, err
 	}
@@ -152,12 +155,11 @@ func New(deps Deps, config Config) (*Inspector, error) {
 		return nil, err
 	}
 	s.spec = spec
-	s.handler = s.protect(s.engine)
 	return s, nil
 }
 
 // Handler serves the API, the pages, health and metrics.
-func (s *Inspector) Handler() http.Handler { return s.handler }
+func (s *Inspector) Handler() http.Handler { return s.engine }
 
 // Start begins to pass changed verdicts on to the live streams.
 func (s *Inspector) Start() { s.hub.start() }

@@ -12,11 +12,14 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/rollcallhq/rollcall/inspector/api"
+	"github.com/rollcallhq/rollcall/internal/access"
 )
 
 const (
 	// liveWrite is how long a reader may take for one event before it is given up.
 	liveWrite = 10 * time.Second
+	// liveLook is how often a reader's token is looked at again: a revoked one ends within a second.
+	liveLook = 500 * time.Millisecond
 	// snapshotLast is how many streams of a snapshot come with their last verdicts: each costs queries, and
 	// a reader of thousands of streams must not wait for all.
 	snapshotLast = 100
@@ -44,7 +47,7 @@ func (s *Inspector) live(c *gin.Context) {
 			return
 		}
 	}
-	s.follow(c.Request.Context(), r, out)
+	s.follow(c.Request, r, out)
 }
 
 // joinLive joins before it reads the snapshot, so that nothing falls between the two.
@@ -86,15 +89,20 @@ func (s *Inspector) liveProblem(err error) *problem {
 	return s.problemOf("live", err)
 }
 
-// follow writes until the reader goes away or was dropped.
-func (s *Inspector) follow(ctx context.Context, r *reader, out *events) {
-	beat := time.NewTicker(s.config.Heartbeat)
+// follow writes until the reader goes away or was dropped, or its token is no longer good.
+func (s *Inspector) follow(request *http.Request, r *reader, out *events) {
+	beat, look := time.NewTicker(s.config.Heartbeat), time.NewTicker(liveLook)
 	defer beat.Stop()
+	defer look.Stop()
 	for {
 		var err error
 		select {
-		case <-ctx.Done():
+		case <-request.Context().Done():
 			return
+		case <-look.C:
+			if !s.stillMay(request, access.Viewer) {
+				return
+			}
 		case e, ok := <-r.events:
 			if !ok {
 				return

@@ -58,7 +58,7 @@ type reading struct {
 	stop   context.CancelFunc
 }
 
-func listen(t *testing.T, url, last string) *reading {
+func listen(t *testing.T, url, last string, header ...string) *reading {
 	t.Helper()
 	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
 	t.Cleanup(stop)
@@ -68,6 +68,9 @@ func listen(t *testing.T, url, last string) *reading {
 	}
 	if last != "" {
 		r.Header.Set("Last-Event-ID", last)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
 	}
 	answer, err := (&http.Client{}).Do(r) // the context bounds it: a stream outlives any timeout
 	if err != nil {

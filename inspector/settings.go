@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/inspector/api"
+	"github.com/rollcallhq/rollcall/internal/access"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
@@ -72,7 +73,8 @@ func (s *Inspector) putStream(ctx context.Context, in *putInput) (*answer[api.Se
 	return reply(out), nil
 }
 
-// PutSettings creates a stream or changes its settings, as PUT /api/v1/streams/{stream} does.
+// PutSettings creates a stream or changes its settings, as PUT /api/v1/streams/{stream} does; who does it is said by
+// access.With.
 func (s *Inspector) PutSettings(ctx context.Context, stream string, asked api.Settings) error {
 	_, err := s.putSettings(ctx, stream, asked)
 	return err
@@ -114,6 +116,7 @@ func (s *Inspector) nextSettings(ctx context.Context, stream string, asked api.S
 	setDuration(&next.Settle, asked.SettleSeconds, time.Second)
 	setDuration(&next.Skew, asked.SkewMillis, time.Millisecond)
 	next.Edges, next.ExpectTraffic, next.Owner = edges, asked.ExpectTraffic, asked.Owner
+	next.Who = access.From(ctx).Name
 	if next.Document, err = json.Marshal(asked); err != nil {
 		return store.Settings{}, fmt.Errorf("inspector: write settings of stream %s: %w", stream, err)
 	}

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/rollcallhq/rollcall/inspector/api"
+	"github.com/rollcallhq/rollcall/internal/access"
 )
 
 // writeSpec completes the OpenAPI document with what huma does not know, and returns it as YAML.
@@ -16,6 +18,7 @@ func (s *Inspector) writeSpec() ([]byte, error) {
 	for _, op := range s.plainOperations(doc) {
 		doc.AddOperation(op)
 	}
+	describeAccess(doc)
 	schemas := doc.Components.Schemas.Map()
 	delete(schemas, "ErrorModel") // huma's own error, never answered
 	for _, schema := range schemas {
@@ -31,6 +34,30 @@ func (s *Inspector) writeSpec() ([]byte, error) {
 	}
 	return text, nil
 }
+
+// describeAccess says of every operation which role it asks for.
+func describeAccess(doc *huma.OpenAPI) {
+	doc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {
+		Type: "http", Scheme: "bearer",
+		Description: "Where the server has tokens (--tokens). `x-role` is the least role a call asks for: ingest, viewer, operator or admin, " +
+			"or known for any. Operators and admins may do what viewers may, and send reports.",
+	}}
+	for path, item := range doc.Paths {
+		for method, op := range map[string]*huma.Operation{http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodDelete: item.Delete} {
+			if op == nil {
+				continue
+			}
+			least := rules[method+" "+routeForm.Replace(path)]
+			op.Extensions = map[string]any{"x-role": string(least)}
+			if least != access.Open {
+				op.Security = []map[string][]string{{"token": {}}}
+			}
+		}
+	}
+}
+
+// routeForm turns {name} of a document into :name of a route.
+var routeForm = strings.NewReplacer("{", ":", "}", "")
 
 func (s *Inspector) plainOperations(doc *huma.OpenAPI) []*huma.Operation {
 	return []*huma.Operation{
@@ -76,7 +103,7 @@ func reportsOperation(doc *huma.OpenAPI) *huma.Operation {
 	op.Description = "A request is taken whole or not at all. 400 tells the path of each fault; 413 a body that is too large; 415 an encoding that is not known; " +
 		"429 and 503, with Retry-After, that it must be sent again unchanged."
 	op.Parameters = []*huma.Param{
-		{Name: "backfill", In: "query", Description: "take windows up to 30 days old", Schema: &huma.Schema{Type: huma.TypeBoolean}},
+		{Name: "backfill", In: "query", Description: "take windows up to 30 days old; asks for the role operator", Schema: &huma.Schema{Type: huma.TypeBoolean}},
 		{Name: "Content-Encoding", In: "header", Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{"gzip", "zstd"}}},
 	}
 	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{

@@ -76,7 +76,7 @@ func quarantinedOf(q store.Quarantined) api.Quarantined {
 
 // plainRoutes are those that are not calls of the JSON API. Each of them is described in spec.go.
 func (s *Inspector) plainRoutes() {
-	s.engine.POST("/api/v1/reports", s.postReports)
+	s.engine.POST(reportsRoute, s.postReports)
 	s.engine.GET("/api/v1/stream", s.live)
 	s.engine.GET("/healthz", func(c *gin.Context) { c.JSON(http.StatusOK, api.Health{Status: "ok"}) })
 	s.engine.GET("/readyz", s.ready)

@@ -95,7 +95,7 @@ func streamOf(info store.StreamInfo) (api.Stream, error) {
 	settings, err := settingsOf(info.Settings)
 	return api.Stream{
 		Stream: info.Stream, Hops: rows(info.Hops, hopOf), Edges: rows(info.Edges, edgeText),
-		Settings: settings, Watermark: some(info.Watermark), Last: []api.Window{},
+		Settings: settings, SettingsBy: info.Settings.Who, Watermark: some(info.Watermark), Last: []api.Window{},
 	}, err
 }
 

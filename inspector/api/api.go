@@ -57,12 +57,13 @@ type Hop struct {
 
 // Stream is a stream with its graph, settings and latest verdicts.
 type Stream struct {
-	Stream    string     `json:"stream"`
-	Hops      []Hop      `json:"hops"`
-	Edges     []string   `json:"edges" doc:"required edges where set, else every edge discovered"`
-	Settings  Settings   `json:"settings"`
-	Watermark *time.Time `json:"watermark,omitempty" doc:"completeness watermark; absent before the first report"`
-	Last      []Window   `json:"last" doc:"the latest ended window's verdict per edge"`
+	Stream     string     `json:"stream"`
+	Hops       []Hop      `json:"hops"`
+	Edges      []string   `json:"edges" doc:"required edges where set, else every edge discovered"`
+	Settings   Settings   `json:"settings"`
+	SettingsBy string     `json:"settingsBy,omitempty" doc:"who changed the settings last: the name of a token, local or configuration"`
+	Watermark  *time.Time `json:"watermark,omitempty" doc:"completeness watermark; absent before the first report"`
+	Last       []Window   `json:"last" doc:"the latest ended window's verdict per edge"`
 }
 
 // Reason says why a verdict is what it is.

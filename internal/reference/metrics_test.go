@@ -13,6 +13,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/ingest"
 	"github.com/rollcallhq/rollcall/inspector"
+	"github.com/rollcallhq/rollcall/internal/access"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
 
@@ -26,6 +27,9 @@ func metricsPage(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if _, err := inspector.New(inspector.Deps{Registry: registry, Log: slog.New(slog.DiscardHandler)}, inspector.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := access.NewMetrics(registry); err != nil {
 		t.Fatal(err)
 	}
 	rows := metricRows(t, registry)

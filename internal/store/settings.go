@@ -19,6 +19,7 @@ type settingsDocument struct {
 	ExpectTraffic bool            `json:"expectTraffic"`
 	Owner         string          `json:"owner"`
 	Document      json.RawMessage `json:"document,omitempty"`
+	Who           string          `json:"who,omitempty"`
 }
 
 const selectSettings = `
@@ -44,7 +45,7 @@ func (s *Store) Settings(ctx context.Context, streams []string) (map[string]Sett
 			return fmt.Errorf("settings of %s: %w", stream, err)
 		}
 		found[stream] = Settings{
-			Stream: stream, Lengths: d.Lengths, Edges: d.Edges, ExpectTraffic: d.ExpectTraffic, Owner: d.Owner, Document: d.Document,
+			Stream: stream, Lengths: d.Lengths, Edges: d.Edges, ExpectTraffic: d.ExpectTraffic, Owner: d.Owner, Document: d.Document, Who: d.Who,
 			Grace:  time.Duration(d.GraceMillis) * time.Millisecond,
 			Settle: time.Duration(d.SettleMillis) * time.Millisecond,
 			Skew:   time.Duration(d.SkewMillis) * time.Millisecond,
@@ -54,23 +55,35 @@ func (s *Store) Settings(ctx context.Context, streams []string) (map[string]Sett
 	return found, err
 }
 
-// PutSettings stores the settings of a stream and has its windows looked at again, unless they are those stored already.
+// PutSettings stores the settings of a stream and has its windows looked at again, unless they are those stored already:
+// then nothing changes, also not who changed them last.
 func (s *Store) PutSettings(ctx context.Context, v Settings, now time.Time) error {
 	text, err := json.Marshal(settingsDocument{
-		Lengths: v.Lengths, Edges: v.Edges, ExpectTraffic: v.ExpectTraffic, Owner: v.Owner, Document: v.Document,
+		Lengths: v.Lengths, Edges: v.Edges, ExpectTraffic: v.ExpectTraffic, Owner: v.Owner, Document: v.Document, Who: v.Who,
 		GraceMillis: v.Grace.Milliseconds(), SettleMillis: v.Settle.Milliseconds(), SkewMillis: v.Skew.Milliseconds(),
 	})
 	if err != nil {
 		return fmt.Errorf("store: settings of %s: %w", v.Stream, err)
 	}
 	old, at, err := s.settingsText(ctx, v.Stream)
-	if err != nil || old == string(text) {
+	if err != nil || sameSettings(old, v.Who, string(text)) {
 		return err
 	}
 	if err := s.insert(ctx, "streams", [][]any{{v.Stream, max(now.UnixMilli(), at+1), string(text)}}); err != nil {
 		return err
 	}
 	return s.markWhole(ctx, v.Stream)
+}
+
+// sameSettings says whether settings as stored are those of text, whoever stored them.
+func sameSettings(old, who, text string) bool {
+	var d settingsDocument
+	if json.Unmarshal([]byte(old), &d) != nil {
+		return false // none yet, or such as cannot be read: they are written anew
+	}
+	d.Who = who
+	again, err := json.Marshal(d)
+	return err == nil && string(again) == text
 }
 
 // settingsText is what is stored of a stream's settings, and since when; empty when nothing is.

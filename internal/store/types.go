@@ -134,6 +134,7 @@ type Settings struct {
 	ExpectTraffic bool
 	Owner         string
 	Document      []byte // the settings as given, JSON, for what only the API reads
+	Who           string // who changed them last; empty where nobody did, or nobody was asked
 }
 
 // DefaultSettings are those of a stream that has none.
