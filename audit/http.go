@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rollcallhq/rollcall/audit/wire"
@@ -27,17 +31,24 @@ type HTTPConfig struct {
 	URL    string       // the server's base, such as https://rollcall.example:8080
 	Token  string       // bearer token; none when empty
 	Client *http.Client // one with DefaultTimeout when nil
+	// TokenFile holds the token, instead of Token. It is read anew for each report, so that a token can be replaced
+	// while the hop runs.
+	TokenFile string
+	// CAFile holds the certificates (PEM) to trust for an https server instead of the system's. Not with Client, which
+	// knows whom it trusts.
+	CAFile string
 }
 
 // HTTPTransport sends reports to POST /api/v1/reports as gzipped protobuf.
 type HTTPTransport struct {
-	url    string
-	token  string
-	client *http.Client
+	url       string
+	token     string
+	tokenFile string
+	client    *http.Client
 }
 
 // NewHTTPTransport returns a transport; it does not connect. It returns an error when
-// the URL is not an absolute http or https one.
+// the URL is not an absolute http or https one, CAFile cannot be read, or two fields contradict each other.
 func NewHTTPTransport(cfg HTTPConfig) (*HTTPTransport, error) {
 	u, err := url.Parse(cfg.URL)
 	if err != nil {
@@ -46,10 +57,54 @@ func NewHTTPTransport(cfg HTTPConfig) (*HTTPTransport, error) {
 	if u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("server URL %q: it must begin with http:// or https:// and a host", u.Redacted())
 	}
-	if cfg.Client == nil {
-		cfg.Client = &http.Client{Timeout: DefaultTimeout}
+	client, err := cfg.client()
+	if err != nil {
+		return nil, err
 	}
-	return &HTTPTransport{url: u.JoinPath("api/v1/reports").String(), token: cfg.Token, client: cfg.Client}, nil
+	if cfg.Token != "" && cfg.TokenFile != "" {
+		return nil, errors.New("of Token and TokenFile only one can be given")
+	}
+	return &HTTPTransport{url: u.JoinPath("api/v1/reports").String(), token: cfg.Token, tokenFile: cfg.TokenFile, client: client}, nil
+}
+
+// client returns the client to send with.
+func (cfg HTTPConfig) client() (*http.Client, error) {
+	switch {
+	case cfg.CAFile == "" && cfg.Client == nil:
+		return &http.Client{Timeout: DefaultTimeout}, nil
+	case cfg.CAFile == "":
+		return cfg.Client, nil
+	case cfg.Client != nil:
+		return nil, errors.New("of CAFile and Client only one can be given")
+	}
+	text, err := os.ReadFile(cfg.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificates to trust: %w", err)
+	}
+	trusted := x509.NewCertPool()
+	if !trusted.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM", cfg.CAFile)
+	}
+	return &http.Client{Timeout: DefaultTimeout, Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, IdleConnTimeout: 90 * time.Second,
+		TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12},
+	}}, nil
+}
+
+// authorize shows the token, where there is one.
+func (t *HTTPTransport) authorize(req *http.Request) error {
+	token := t.token
+	if t.tokenFile != "" {
+		text, err := os.ReadFile(t.tokenFile)
+		if err != nil {
+			return fmt.Errorf("read the token: %w", err)
+		}
+		token = strings.TrimSpace(string(text))
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	return nil
 }
 
 // Send implements Transport. Answers 4xx but for 408, 425 and 429 are permanent.
@@ -64,8 +119,8 @@ func (t *HTTPTransport) Send(ctx context.Context, batch wire.Batch) error {
 	}
 	req.Header.Set("Content-Type", "application/protobuf")
 	req.Header.Set("Content-Encoding", "gzip")
-	if t.token != "" {
-		req.Header.Set("Authorization", "Bearer "+t.token)
+	if err := t.authorize(req); err != nil {
+		return &SendError{Err: err}
 	}
 	resp, err := t.client.Do(req)
 	if err != nil {

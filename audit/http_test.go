@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -181,6 +185,63 @@ func TestServerURLsThatAreNoneAreNamed(t *testing.T) {
 	for _, u := range []string{"", "localhost:8080", "ftp://x", "http://", "http://[", "/api"} {
 		if _, err := NewHTTPTransport(HTTPConfig{URL: u}); err == nil {
 			t.Errorf("%q: taken", u)
+		}
+	}
+}
+
+func TestATokenFileIsReadAnewAndTheServersCertificateIsHeldAgainstTheCAFile(t *testing.T) {
+	token, ca := filepath.Join(t.TempDir(), "token"), filepath.Join(t.TempDir(), "ca.pem")
+	write := func(path, text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := &intake{server: newServer(), answer: func(_ int, w http.ResponseWriter) bool {
+		fmt.Fprint(w, `{"accepted":0}`)
+		return true
+	}}
+	ts := httptest.NewTLSServer(in)
+	t.Cleanup(ts.Close)
+	ts.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
+	write(ca, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ts.Certificate().Raw})))
+	cfg := HTTPConfig{URL: ts.URL, TokenFile: token, CAFile: ca}
+	tr, err := NewHTTPTransport(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(tr.client.CloseIdleConnections)
+	send := func(tr *HTTPTransport) *SendError {
+		var known *SendError
+		if err := tr.Send(t.Context(), wire.Batch{}); err != nil && !errors.As(err, &known) {
+			t.Fatalf("%T", err)
+		}
+		return known
+	}
+	if err := send(tr); err == nil || err.Permanent || !strings.Contains(err.Error(), "read the token") {
+		t.Errorf("without the file: %v", err)
+	}
+	write(token, "old\n")
+	if err := send(tr); err == nil || !err.Permanent {
+		t.Errorf("a wrong token: %v", err)
+	}
+	write(token, "secret\n")
+	if err := send(tr); err != nil {
+		t.Errorf("the token after it was replaced: %v", err)
+	}
+	cfg.CAFile = ""
+	system, err := NewHTTPTransport(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := send(system); err == nil || err.Permanent || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("a server that the system does not trust: %v", err)
+	}
+	for says, bad := range map[string]HTTPConfig{
+		"no such file": {URL: ts.URL, CAFile: ca + "none"}, "holds no certificate": {URL: ts.URL, CAFile: token},
+		"CAFile and Client": {URL: ts.URL, CAFile: ca, Client: ts.Client()}, "Token and TokenFile": {URL: ts.URL, Token: "x", TokenFile: token},
+	} {
+		if _, err := NewHTTPTransport(bad); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, without %q", err, says)
 		}
 	}
 }
