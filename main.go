@@ -55,7 +55,9 @@ func serve(ctx context.Context, flags cli.Serve) error {
 		return fmt.Errorf("log level: %w", err)
 	}
 	return app.Run(ctx, app.Config{
-		Listen: flags.Listen, Data: flags.Data, KafkaBrokers: flags.KafkaBrokers, Streams: flags.Streams,
+		Listen: flags.Listen, Data: flags.Data,
+		Door:         app.Door{Tokens: flags.Tokens, TLSCert: flags.TLSCert, TLSKey: flags.TLSKey, InsecureHTTP: flags.InsecureHTTP},
+		KafkaBrokers: flags.KafkaBrokers, Streams: flags.Streams,
 		ClickHouse: store.Config{
 			Addrs: flags.ClickhouseAddr, User: flags.ClickhouseUser, Password: flags.ClickhousePassword, Database: flags.ClickhouseDatabase,
 		},
@@ -63,9 +65,17 @@ func serve(ctx context.Context, flags cli.Serve) error {
 	})
 }
 
+// inUTC writes the time of a line in UTC, as all times here.
+func inUTC(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey {
+		a.Value = slog.TimeValue(a.Value.Time().UTC())
+	}
+	return a
+}
+
 // logHandler writes JSON, and on a terminal text.
 func logHandler(level slog.Level) slog.Handler {
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: inUTC}
 	if term.IsTerminal(int(os.Stderr.Fd())) {
 		return slog.NewTextHandler(os.Stderr, options)
 	}

@@ -72,7 +72,12 @@ func listen(t *testing.T, url, last string, header ...string) *reading {
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	answer, err := (&http.Client{}).Do(r) // the context bounds it: a stream outlives any timeout
+	return follow(t, &http.Client{}, r, stop) // the context bounds it: a stream outlives any timeout
+}
+
+func follow(t *testing.T, client *http.Client, r *http.Request, stop context.CancelFunc) *reading {
+	t.Helper()
+	answer, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,6 +168,30 @@ func TestALiveStreamOutlivesTheServersTimeouts(t *testing.T) {
 	r.want("snapshot")
 	for begin := time.Now(); time.Since(begin) < 500*time.Millisecond; {
 		r.want("heartbeat")
+	}
+}
+
+func TestALiveStreamOutlivesTheServersTimeoutsOverHTTP2Too(t *testing.T) {
+	f := newFixture(t, func(d *Deps, c *Config) { d.Feed, c.Heartbeat = newFeed(), 50*time.Millisecond })
+	server := httptest.NewUnstartedServer(f.Handler())
+	server.Config.ReadTimeout, server.Config.WriteTimeout = 150*time.Millisecond, 150*time.Millisecond
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { _ = f.Stop(context.Background()) })
+	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+	t.Cleanup(stop)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/api/v1/stream", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := follow(t, server.Client(), r, stop)
+	if live.answer.ProtoMajor != 2 {
+		t.Fatalf("it is read over %s", live.answer.Proto)
+	}
+	live.want("snapshot")
+	for begin := time.Now(); time.Since(begin) < 500*time.Millisecond; {
+		live.want("heartbeat")
 	}
 }
 

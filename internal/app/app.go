@@ -8,9 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
-	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -22,6 +19,7 @@ import (
 	"github.com/rollcallhq/rollcall/ingest"
 	"github.com/rollcallhq/rollcall/inspector"
 	"github.com/rollcallhq/rollcall/inspector/api"
+	"github.com/rollcallhq/rollcall/internal/access"
 	"github.com/rollcallhq/rollcall/internal/embedded"
 	"github.com/rollcallhq/rollcall/internal/store"
 	"github.com/rollcallhq/rollcall/migrations"
@@ -32,6 +30,7 @@ import (
 // Config says what to serve and on what.
 type Config struct {
 	Listen       string // host:port; port 0 takes any free one
+	Door         Door
 	Data         string // directory of the embedded services
 	ClickHouse   store.Config
 	KafkaBrokers []string // empty: the embedded broker
@@ -49,14 +48,16 @@ type App struct {
 	registry *prometheus.Registry
 	failed   chan error
 
-	addr       string
-	brokers    []string
-	store      *store.Store
-	intake     *ingest.Intake
-	consumer   *ingest.Consumer
-	reconciler *reconcile.Reconciler
-	inspector  *inspector.Inspector
-	ready      atomic.Bool
+	tokens      *access.Tokens      // nil: everybody may do everything
+	certificate *access.Certificate // nil: plain HTTP
+	addr        string
+	brokers     []string
+	store       *store.Store
+	intake      *ingest.Intake
+	consumer    *ingest.Consumer
+	reconciler  *reconcile.Reconciler
+	inspector   *inspector.Inspector
+	ready       atomic.Bool
 }
 
 // Run serves until ctx ends or a part fails, and then stops: intake first, then what is queued is stored and committed, then all else.
@@ -74,14 +75,14 @@ func Run(ctx context.Context, c Config) error {
 
 // Start starts everything and returns once requests are answered. What was started before a failure is stopped again.
 func Start(ctx context.Context, c Config) (*App, error) {
-	if err := loopbackOnly(c.Listen); err != nil {
+	if err := c.Door.check(c.Listen); err != nil {
 		return nil, err
 	}
 	a := &App{config: c, log: c.Log, registry: prometheus.NewRegistry(), failed: make(chan error, 4)}
 	a.stack.log = c.Log
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, start := range []func(context.Context) error{
-		a.startClickHouse, a.openStore, a.startKafka, a.startIntake, a.startConsumer, a.startReconciler, a.startInspector, a.applyStreams, a.listen,
+		a.openDoor, a.startClickHouse, a.openStore, a.startKafka, a.startIntake, a.startConsumer, a.startReconciler, a.startInspector, a.applyStreams, a.listen,
 	} {
 		if err := start(ctx); err != nil {
 			return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
@@ -90,9 +91,6 @@ func Start(ctx context.Context, c Config) (*App, error) {
 	a.log.Info("serving", "url", a.URL(), "kafka", strings.Join(a.brokers, ","))
 	return a, nil
 }
-
-// URL is the address of the API and the page.
-func (a *App) URL() string { return "http://" + a.addr }
 
 // Brokers are the Kafka brokers reports are read from.
 func (a *App) Brokers() []string { return a.brokers }
@@ -104,21 +102,6 @@ func (a *App) Failed() <-chan error { return a.failed }
 func (a *App) Stop(ctx context.Context) error {
 	a.ready.Store(false)
 	return a.stack.stop(ctx)
-}
-
-// loopbackOnly refuses to listen where others could reach a server that asks nobody for a token.
-func loopbackOnly(listen string) error {
-	host, _, err := net.SplitHostPort(listen)
-	if err != nil {
-		return fmt.Errorf("listen address %q: give host:port, such as 127.0.0.1:8080: %w", listen, err)
-	}
-	if host == "localhost" {
-		return nil
-	}
-	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
-		return nil
-	}
-	return fmt.Errorf("listen address %q: without tokens the server listens on loopback only, such as 127.0.0.1:8080", listen)
 }
 
 // watch reports the end of a child process that nobody asked to end.
@@ -216,10 +199,14 @@ func (a *App) startReconciler(ctx context.Context) error {
 }
 
 func (a *App) startInspector(context.Context) error {
-	ins, err := inspector.New(inspector.Deps{
+	deps := inspector.Deps{
 		Auditor: reconcile.NewReader(a.store), Store: a.store, Feed: a.reconciler.Feed(),
 		Reports: a.intake.Handler(), Pages: web.Handler(), Status: a.status, Registry: a.registry, Log: a.log,
-	}, inspector.Config{Version: a.config.Version})
+	}
+	if a.tokens != nil {
+		deps.Access = a.tokens
+	}
+	ins, err := inspector.New(deps, inspector.Config{Version: a.config.Version})
 	if err != nil {
 		return err
 	}
@@ -229,31 +216,12 @@ func (a *App) startInspector(context.Context) error {
 
 // applyStreams stores the settings that the configuration gives.
 func (a *App) applyStreams(ctx context.Context) error {
+	ctx = access.With(ctx, access.Caller{Name: access.Configuration, Role: access.Admin})
 	for name, settings := range a.config.Streams {
 		if err := a.inspector.PutSettings(ctx, name, settings); err != nil {
 			return fmt.Errorf("settings of stream %s: %w", name, err)
 		}
 	}
-	return nil
-}
-
-func (a *App) listen(ctx context.Context) error {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", a.config.Listen)
-	if err != nil {
-		return fmt.Errorf("listen on %s: %w", a.config.Listen, err)
-	}
-	a.addr = listener.Addr().String()
-	server := inspector.Server(a.addr, a.inspector.Handler())
-	a.inspector.Start()
-	a.stack.push("HTTP server", server.Shutdown)
-	a.stack.push("live streams", a.inspector.Stop)
-	go func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			a.failed <- fmt.Errorf("HTTP server: %w", err)
-		}
-	}()
-	a.ready.Store(true)
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -42,9 +43,11 @@ var ErrBad = errors.New("the answer is bad")
 var ErrWrongUse = errors.New("wrong use")
 
 type commands struct {
-	Server string `default:"http://127.0.0.1:8080" env:"ROLLCALL_SERVER" help:"Address of the Rollcall server." placeholder:"URL"`
-	Token  string `env:"ROLLCALL_TOKEN" help:"Bearer token, where the server asks for one." placeholder:"TOKEN"`
-	Output string `default:"table" enum:"table,json" help:"What to print: a table for people or json for programs." placeholder:"table|json"`
+	Server    string `default:"http://127.0.0.1:8080" env:"ROLLCALL_SERVER" help:"Address of the Rollcall server." placeholder:"URL"`
+	Token     string `env:"ROLLCALL_TOKEN" help:"Bearer token, where the server asks for one." placeholder:"TOKEN"`
+	TokenFile string `name:"token-file" env:"ROLLCALL_TOKEN_FILE" type:"path" help:"File that holds the token, for its owner alone; instead of --token, which other users of the machine can see." placeholder:"FILE"`
+	CAFile    string `name:"ca-file" env:"ROLLCALL_CA_FILE" type:"path" help:"Certificates to trust for an https server instead of the system's, PEM." placeholder:"FILE"`
+	Output    string `default:"table" enum:"table,json" help:"What to print: a table for people or json for programs." placeholder:"table|json"`
 
 	Serve   Serve   `cmd:"" help:"Run the server: ingest, reconcile, API and page."`
 	Demo    Demo    `cmd:"" help:"Replay three million flights through three hops, plant faults and compare."`
@@ -55,6 +58,7 @@ type commands struct {
 	Hours   hours   `cmd:"" help:"List streams by hour."`
 	Close   closing `cmd:"" help:"Close an emitter, a source or a lane that died without a word."`
 	Report  report  `cmd:"" help:"Check a report file and send it."`
+	Tokens  tokens  `cmd:"" name:"token" help:"Make, list and revoke the tokens of a server."`
 	Version version `cmd:"" help:"Print the version."`
 	DemoHop DemoHop `cmd:"" hidden:"" name:"demo-hop"`
 }
@@ -86,7 +90,7 @@ func Run(ctx context.Context, args []string, env Env) int {
 	}
 	return tell(env.Stderr, parsed.Run(&session{
 		ctx: ctx, env: env, file: file, asJSON: tree.Output == "json",
-		ask: newClient(tree.Server, tree.Token, env.Version),
+		ask: &client{base: strings.TrimRight(tree.Server, "/"), token: tree.Token, tokenFile: tree.TokenFile, caFile: tree.CAFile, agent: "rollcall/" + env.Version},
 	}))
 }
 

@@ -3,6 +3,8 @@ package cli
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,12 +12,14 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/rollcallhq/rollcall/inspector/api"
+	"github.com/rollcallhq/rollcall/internal/access"
 )
 
 const (
@@ -24,23 +28,69 @@ const (
 	pageLimit   = 1000      // rows asked for at a time
 )
 
-// client asks one server. Its errors carry an exit code.
+// client asks one server. Its errors carry an exit code. Files are read before the first request.
 type client struct {
-	base, token, agent string
-	http               *http.Client
+	base, agent      string
+	token, tokenFile string
+	caFile           string
+	http             *http.Client // nil until open
 }
 
-func newClient(base, token, version string) *client {
-	return &client{
-		base: strings.TrimRight(base, "/"), token: token, agent: "rollcall/" + version,
-		http: &http.Client{Timeout: askTimeout},
+// open reads the token and the certificates to trust.
+func (c *client) open() error {
+	if c.http != nil {
+		return nil
 	}
+	if err := c.readToken(); err != nil {
+		return err
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if c.caFile != "" {
+		trusted, err := readCA(c.caFile)
+		if err != nil {
+			return err
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}
+	}
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // a token goes where it was meant to go
+	c.http = &http.Client{Timeout: askTimeout, Transport: transport, CheckRedirect: stay}
+	return nil
+}
+
+func (c *client) readToken() error {
+	if c.tokenFile == "" {
+		return nil
+	}
+	if c.token != "" {
+		return wrongUse("--token and --token-file (or ROLLCALL_TOKEN and ROLLCALL_TOKEN_FILE) are both given; leave one out")
+	}
+	text, err := access.ReadPrivate(c.tokenFile)
+	if err != nil {
+		return wrongUse("read the token: %w", err)
+	}
+	if c.token = strings.TrimSpace(string(text)); c.token == "" {
+		return wrongUse("the token file %s is empty", c.tokenFile)
+	}
+	return nil
+}
+
+func readCA(path string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, wrongUse("read the certificates to trust: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, wrongUse("%s holds no certificate in PEM", path)
+	}
+	return pool, nil
 }
 
 // refusal is an answer that is an error: what was asked, and the problem details told.
 type refusal struct {
 	method, path string
 	problem      api.Problem
+	hint         string // what to do about it, on a line of its own
 }
 
 func (r *refusal) Error() string {
@@ -55,7 +105,7 @@ func (r *refusal) Error() string {
 		}
 		text += fmt.Sprintf("\n  %s: %s", firstOf(f.Path, "(the whole)"), f.Message)
 	}
-	return text
+	return text + r.hint
 }
 
 func firstOf(texts ...string) string {
@@ -107,6 +157,9 @@ func (c *client) do(ctx context.Context, method, path, contentType string, body 
 	if !strings.HasPrefix(c.base, "http://") && !strings.HasPrefix(c.base, "https://") {
 		return wrongUse("--server %q is not an address that can be asked: write it as http://127.0.0.1:8080", c.base)
 	}
+	if err := c.open(); err != nil {
+		return err
+	}
 	request, err := http.NewRequestWithContext(ctx, method, c.base+"/api/v1"+path, bytes.NewReader(body))
 	if err != nil {
 		return wrongUse("--server %s is not an address that can be asked: %w", c.base, err)
@@ -122,7 +175,7 @@ func (c *client) do(ctx context.Context, method, path, contentType string, body 
 		return cannotAsk("%s %s: the answer broke off: %w", method, path, err)
 	}
 	if answer.StatusCode/100 != 2 {
-		return refused(method, path, answer, text)
+		return c.refused(method, path, answer, text)
 	}
 	if out == nil || len(text) == 0 {
 		return nil
@@ -155,20 +208,31 @@ func (c *client) away(err error) error {
 		return cannotAsk("nobody listens at %s; start \"rollcall serve\", or name the server with --server or ROLLCALL_SERVER", c.base)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return cannotAsk("%s did not answer within %s", c.base, askTimeout)
+	case isTLS(err):
+		return cannotAsk("%s cannot be trusted: %w; --ca-file names the certificates to trust", c.base, err)
 	case errors.As(err, &unreachable):
 		return cannotAsk("%s cannot be reached: %w", c.base, unreachable)
 	}
 	return cannotAsk("ask %s: %w", c.base, err)
 }
 
+// isTLS says whether an error is about the certificate of the server.
+func isTLS(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	return errors.As(err, &certificate)
+}
+
 // refused reads the problem details and gives them the exit code of their status.
-func refused(method, path string, answer *http.Response, text []byte) error {
+func (c *client) refused(method, path string, answer *http.Response, text []byte) error {
 	path, _, _ = strings.Cut(path, "?")
 	r := &refusal{method: method, path: path}
 	if err := json.Unmarshal(text, &r.problem); err != nil {
 		r.problem = api.Problem{Detail: strings.TrimSpace(string(text[:min(len(text), 300)]))}
 	}
 	r.problem.Status = answer.StatusCode
+	if answer.StatusCode == http.StatusUnauthorized && c.token == "" {
+		r.hint = "\nGive a token with --token-file, ROLLCALL_TOKEN_FILE or ROLLCALL_TOKEN."
+	}
 	code := WrongUse
 	switch s := answer.StatusCode; {
 	case s >= 500, s == http.StatusUnauthorized, s == http.StatusForbidden, s == http.StatusTooManyRequests, s < 400:

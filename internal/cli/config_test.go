@@ -35,6 +35,10 @@ clickhouse-user: u
 clickhouse-password: "p#1"
 clickhouse-database: d
 log-level: debug
+tokens: /etc/rollcall/tokens
+tls-cert: /etc/rollcall/cert.pem
+tls-key: /etc/rollcall/key.pem
+insecure-http: true
 streams:
   flights:
     windowSeconds: 10
@@ -46,6 +50,7 @@ streams:
 	want := Serve{
 		Config: given.Config, Listen: "127.0.0.1:9999", Data: "/var/lib/rollcall", KafkaBrokers: []string{"a:9092", "b:9092"},
 		ClickhouseAddr: []string{"c:9000"}, ClickhouseUser: "u", ClickhousePassword: "p#1", ClickhouseDatabase: "d", LogLevel: "debug",
+		Tokens: "/etc/rollcall/tokens", TLSCert: "/etc/rollcall/cert.pem", TLSKey: "/etc/rollcall/key.pem", InsecureHTTP: true,
 		Streams: map[string]api.Settings{"flights": {WindowSeconds: 10, Edges: []string{"app..relay"}}},
 	}
 	if diff := cmp.Diff(want, given); diff != "" {

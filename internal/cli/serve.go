@@ -10,6 +10,10 @@ import (
 type Serve struct {
 	Config             string   `env:"ROLLCALL_CONFIG" type:"path" help:"Configuration file in YAML; unknown keys are refused." placeholder:"FILE"`
 	Listen             string   `default:"127.0.0.1:8080" env:"ROLLCALL_LISTEN" help:"Address of the API and the page." placeholder:"HOST:PORT"`
+	Tokens             string   `env:"ROLLCALL_TOKENS" type:"path" help:"File of tokens, made by \"rollcall token\"; without it everybody may do everything, and the server listens on loopback only." placeholder:"FILE"`
+	TLSCert            string   `name:"tls-cert" env:"ROLLCALL_TLS_CERT" type:"path" help:"Certificate to serve HTTPS with, PEM, its chain after it; followed when it changes." placeholder:"FILE"`
+	TLSKey             string   `name:"tls-key" env:"ROLLCALL_TLS_KEY" type:"path" help:"Key of the certificate, PEM; not readable by everybody." placeholder:"FILE"`
+	InsecureHTTP       bool     `name:"insecure-http" env:"ROLLCALL_INSECURE_HTTP" help:"Listen beyond loopback without TLS, where a proxy ends it. Tokens are in clear on the way there."`
 	Data               string   `default:"rollcall-data" env:"ROLLCALL_DATA" type:"path" help:"Directory of the embedded services." placeholder:"DIR"`
 	ClickhouseAddr     []string `name:"clickhouse-addr" env:"ROLLCALL_CLICKHOUSE_ADDR" help:"ClickHouse servers (native protocol); embedded when not given." placeholder:"HOST:PORT"`
 	ClickhouseUser     string   `name:"clickhouse-user" default:"default" env:"ROLLCALL_CLICKHOUSE_USER" help:"ClickHouse user." placeholder:"NAME"`

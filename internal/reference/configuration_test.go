@@ -33,7 +33,9 @@ func configurationPage(t *testing.T) string {
 	b.WriteString("# Configuration\n\n" +
 		"`rollcall serve` is configured by flags, by variables of the environment, and by a YAML file (`--config FILE`). The command line wins over the\n" +
 		"environment, and the environment over the file. The file's keys are the flags' names; an unknown key is refused with its line.\n\n" +
-		"The server asks nobody for a token, so it listens on loopback only; another address is refused.\n\n" +
+		"Without `--tokens` everybody may do everything, so the server listens on loopback only; another address is refused. With tokens it listens\n" +
+		"beyond loopback over TLS, or with `--insecure-http`, which warns at every start.\n" +
+		"[Give people and hops tokens](../how-to/give-people-and-hops-tokens.md) shows it.\n\n" +
 		"| flag and key | variable | default | meaning |\n|---|---|---|---|\n")
 	flags := reflect.TypeFor[cli.Serve]()
 	for i := range flags.NumField() {
