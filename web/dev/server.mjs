@@ -9,25 +9,29 @@ const dist = fileURLToPath(new URL('../dist/', import.meta.url));
 const policy = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'";
 const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 
+const titles = { 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found' };
+
 class Refusal extends Error {
   constructor(status, detail) { super(detail); this.status = status; }
 }
 
 /**
  * Starts the server. Options: port (0 picks one), now (a function), empty (no streams), sse (false: answers 503),
- * fail (a function of the path: true answers 503). Returns { url, close, push(type, data) }.
+ * fail (a function of the path: true answers 503), tokens (those that are let in, by text to role; without it everybody is).
+ * Returns { url, close, push(type, data), end() } (end ends the live streams).
  */
-export async function startServer({ port = 0, now = Date.now, empty = false, sse = true, fail = () => false } = {}) {
+export async function startServer({ port = 0, now = Date.now, empty = false, sse = true, fail = () => false, tokens } = {}) {
   const readers = new Set();
-  const state = { now, empty, sse, fail, readers };
+  const state = { now, empty, sse, fail, readers, tokens };
   const server = createServer((req, res) => {
     answer(state, req, res).catch((e) => problem(res, e instanceof Refusal ? e.status : 500, e.message));
   });
   await new Promise((ready) => server.listen(port, '127.0.0.1', ready));
   const beat = setInterval(() => push('heartbeat', { at: new Date(now()).toISOString() }), 2000);
   const push = (type, data) => readers.forEach((res) => event(res, type, data));
+  const end = () => { readers.forEach((r) => r.end()); readers.clear(); };
   const close = () => { clearInterval(beat); readers.forEach((r) => r.end()); server.closeAllConnections(); server.close(); };
-  return { url: `http://127.0.0.1:${server.address().port}`, close, push };
+  return { url: `http://127.0.0.1:${server.address().port}`, close, push, end };
 }
 
 const event = (res, type, data) => res.write(`event: ${type}\nid: ${Date.now()}\ndata: ${JSON.stringify(data)}\n\n`);
@@ -37,6 +41,7 @@ async function answer(state, req, res) {
   const parts = url.pathname.split('/').filter(Boolean).map(decodeURIComponent);
   if (parts[0] !== 'api') return file(url.pathname, res);
   if (state.fail(url.pathname)) throw new Refusal(503, 'the store is away');
+  guard(state, req);
   if (parts[2] === 'stream') return stream(state, req, res);
   send(res, 200, 'application/json', JSON.stringify(call(state, parts.slice(2), url.searchParams)));
 }
@@ -72,6 +77,15 @@ function page(rows, q) {
   return { items: rows.slice(from, from + limit), next: from + limit < rows.length ? String(from + limit) : undefined };
 }
 
+function guard({ tokens }, req) {
+  if (tokens === undefined) return;
+  const shown = req.headers.authorization;
+  if (shown === undefined) refuse(401, 'this call needs a token');
+  const role = tokens.get(shown.replace(/^Bearer /, ''));
+  if (role === undefined) refuse(401, 'the token is not known here');
+  if (role !== 'viewer') refuse(403, `this call needs the role viewer; the token has the role ${role}`);
+}
+
 function refuse(status, detail) { throw new Refusal(status, detail); }
 
 function stream(state, req, res) {
@@ -96,5 +110,5 @@ function send(res, status, type, body) {
 
 function problem(res, status, detail) {
   if (res.headersSent) { res.end(); return; }
-  send(res, status, 'application/problem+json', JSON.stringify({ title: status === 404 ? 'Not Found' : 'Service Unavailable', status, detail }));
+  send(res, status, 'application/problem+json', JSON.stringify({ title: titles[status] ?? 'Service Unavailable', status, detail }));
 }

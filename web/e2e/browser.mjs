@@ -30,7 +30,7 @@ export async function open(browser, server, path, { size = 'wide', theme = 'ligh
   const page = await context.newPage();
   const faults = [];
   page.on('pageerror', (e) => faults.push(`error: ${e.message}`));
-  page.on('console', (m) => { if (m.type() === 'error' && !/status of (404|503)/.test(m.text())) faults.push(`console: ${m.text()}`); });
+  page.on('console', (m) => { if (m.type() === 'error' && !/status of (401|403|404|503)/.test(m.text())) faults.push(`console: ${m.text()}`); });
   page.on('request', (r) => { if (new URL(r.url()).origin !== new URL(server.url).origin) faults.push(`outside request: ${r.url()}`); });
   if (fixed && given === null) await page.clock.setSystemTime(worldNow);
   await page.goto(server.url + path);

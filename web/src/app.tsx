@@ -1,19 +1,22 @@
+import { refusal } from './api/token';
 import { place } from './router/router';
 import { Hours } from './screens/hours/Hours';
 import { HourPage } from './screens/hour/HourPage';
 import { Missing } from './screens/missing/Missing';
+import { TokenPage } from './screens/token/TokenPage';
 import { UidPage } from './screens/uid/UidPage';
 import { WindowPage } from './screens/window/WindowPage';
 import { Header } from './shell/Header';
 import { Notices } from './shell/Notices';
 
 export function App() {
+  const refused = refusal.value;
   return (
     <>
       <a class="skip" href="#main">Skip to the page</a>
       <Header />
-      <Notices />
-      <main id="main" tabIndex={-1}><Screen /></main>
+      {refused === undefined && <Notices />}
+      <main id="main" tabIndex={-1}>{refused === undefined ? <Screen /> : <TokenPage reason={refused} />}</main>
     </>
   );
 }

@@ -1,4 +1,5 @@
 // The one way the pages ask the API. It owns addresses and how a failure is told.
+import { refused, shown, token } from './token';
 import type { Page, Problem } from './types';
 
 export const base = '/api/v1';
@@ -21,16 +22,25 @@ export function address(segments: string[], query: Query = {}): string {
   return `${base}/${path}${text === '' ? '' : `?${text}`}`;
 }
 
-/** Reads one JSON answer; throws ApiError for a problem, a broken answer or none. An abort passes through. */
-export async function get<T>(url: string, signal?: AbortSignal): Promise<T> {
+/** Asks with the token of this tab; throws ApiError for a problem or no answer. An abort passes through. */
+export async function ask(url: string, headers: Record<string, string>, signal?: AbortSignal): Promise<Response> {
+  const held = token.peek();
   let answer: Response;
   try {
-    answer = await fetch(url, { headers: { accept: 'application/json' }, signal });
+    answer = await fetch(url, { headers: { ...headers, ...shown(held) }, signal });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, 'No answer', 'the server could not be reached');
   }
-  if (!answer.ok) throw await failure(answer);
+  if (answer.ok) return answer;
+  const error = await failure(answer);
+  if (error.status === 401) refused(held, error.detail);
+  throw error;
+}
+
+/** Reads one JSON answer; throws ApiError for a problem, a broken answer or none. An abort passes through. */
+export async function get<T>(url: string, signal?: AbortSignal): Promise<T> {
+  const answer = await ask(url, { accept: 'application/json' }, signal);
   try {
     return (await answer.json()) as T;
   } catch (error) {

@@ -1,12 +1,15 @@
 // The one live stream of a tab: server-sent events, and polling while they are not to be had.
-import { signal } from '@preact/signals';
+import { effect, signal, untracked } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { base, getAll } from '../api/client';
+import { ApiError, base, getAll } from '../api/client';
+import { refusal, token } from '../api/token';
 import type { Stream, Window } from '../api/types';
+import { listen } from './events';
 import { nothing, read, reduce, type Happening, type Live } from './reducer';
 
 const pollEvery = 10_000;
-const reopenAfter = 30_000;
+const reopenAfter = 2_000;
+const refusedFor = 30_000;
 const tickEvery = 5_000;
 
 /** What the stream has told. */
@@ -31,13 +34,10 @@ function happen(h: Happening): void {
   if (h.type === 'verdicts') listeners.forEach((l) => l(h.items));
 }
 
-/** Opens the stream and keeps it; returns how to end it. */
-export function startLive(): () => void {
-  let source: EventSource;
+/** Follows the stream, and polls while it is not to be had; ends with the signal. */
+async function follow(stop: AbortSignal): Promise<void> {
   let poll: ReturnType<typeof setInterval> | undefined;
-  let reopen: ReturnType<typeof setTimeout> | undefined;
-
-  const ask = () => getAll<Stream>(['streams'], {}).then(
+  const ask = () => getAll<Stream>(['streams'], {}, stop).then(
     (streams) => happen({ type: 'polled', at: Date.now(), streams }),
     () => undefined, // silence is told as Stale by the tick
   );
@@ -48,27 +48,50 @@ export function startLive(): () => void {
     poll = setInterval(ask, pollEvery);
     void ask();
   };
-  const open = () => {
-    source = new EventSource(`${base}/stream`);
-    for (const type of ['snapshot', 'verdicts', 'heartbeat']) {
-      source.addEventListener(type, (e) => {
-        const h = read(type, (e as MessageEvent<string>).data, Date.now());
-        if (h === undefined) return;
+  stop.addEventListener('abort', stopPolling);
+  for (let last = ''; !stop.aborted;) {
+    let wait = reopenAfter;
+    try {
+      for await (const e of listen(`${base}/stream`, last, stop)) {
+        const h = read(e.type, e.data, Date.now());
+        last = e.id;
+        if (h === undefined) continue;
         stopPolling();
         happen(h);
-      });
+      }
+    } catch (e) {
+      if (e instanceof ApiError && e.status > 0) wait = refusedFor; // the server said no: it will for a while
     }
-    source.onerror = () => {
-      startPolling();
-      if (source.readyState === EventSource.CLOSED) reopen = setTimeout(open, reopenAfter);
-    };
-  };
+    if (stop.aborted) return;
+    startPolling();
+    await pause(wait, stop);
+  }
+}
+
+const pause = (ms: number, stop: AbortSignal) => new Promise<void>((go) => {
+  const timer = setTimeout(go, ms);
+  stop.addEventListener('abort', () => { clearTimeout(timer); go(); });
+});
+
+/** Opens the stream and keeps it, anew with each token and not while one is asked for; returns how to end it. */
+export function startLive(): () => void {
+  const end = effect(() => {
+    void token.value;
+    if (refusal.value === undefined) return untracked(begin);
+    untracked(() => { live.value = nothing; }); // what another may not see
+    return undefined;
+  });
   const tick = setInterval(() => {
     now.value = Date.now();
     happen({ type: 'tick', at: now.value });
   }, tickEvery);
-  open();
-  return () => { source.close(); stopPolling(); clearTimeout(reopen); clearInterval(tick); };
+  return () => { end(); clearInterval(tick); };
+}
+
+function begin(): () => void {
+  const stop = new AbortController();
+  void follow(stop.signal);
+  return () => stop.abort();
 }
 
 /** A number that rises, at most once in a while, when a verdict that matches has changed. */

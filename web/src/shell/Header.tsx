@@ -1,4 +1,5 @@
 import { useEffect, useRef } from 'preact/hooks';
+import { forget, refusal, token } from '../api/token';
 import { live } from '../live/connection';
 import type { Live } from '../live/reducer';
 import { go, hoursPath, uidPath } from '../router/router';
@@ -7,12 +8,14 @@ import { theme, turnTheme } from './theme';
 
 /** What stands over every page: the way home, one field for a UID, how fresh the page is, and the theme. */
 export function Header() {
+  const inside = refusal.value === undefined;
   return (
     <header class="top">
       <a class="home" href="/"><Mark />Rollcall</a>
       <nav aria-label="Pages"><a href={hoursPath()}>Hours</a></nav>
-      <Find />
-      <Freshness live={live.value} />
+      {inside && <Find />}
+      {inside && <Freshness live={live.value} />}
+      {inside && token.value !== undefined && <button type="button" class="plain" onClick={forget}>Forget token</button>}
       <button type="button" class="plain" onClick={turnTheme} aria-label={`Theme: ${theme.value}. Change it.`}>Theme: {theme.value}</button>
     </header>
   );

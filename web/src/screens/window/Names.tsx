@@ -1,4 +1,5 @@
 import type { Uid, Window } from '../../api/types';
+import { JsonLink } from '../../parts/JsonLink';
 import { Table } from '../../parts/Table';
 import { Trouble } from '../../parts/Trouble';
 import { uidPath, withView } from '../../router/router';
@@ -32,7 +33,7 @@ export function Names({ window: w, kind, cursor, refresh }: Props) {
           <p class="pages">
             {cursor !== undefined && <a class="button" href={withView({ cursor: undefined })}>First page</a>}
             {data?.next && <a class="button" href={withView({ cursor: data.next })}>Next page →</a>}
-            <a href={uidsAddress(w, kind, cursor)}>This list as JSON</a>
+            <JsonLink url={uidsAddress(w, kind, cursor)} name={`${w.stream}-${kind}`}>This list as JSON</JsonLink>
           </p>
         </>
       )}
