@@ -18,7 +18,7 @@ SOAK      ?= 1000
 DEMO      ?=
 
 # Where goroutines share memory: what the race detector watches. It needs a C compiler.
-RACE := ./audit/... ./ingest/... ./inspector/... ./internal/embedded/... ./internal/app/...
+RACE := ./audit/... ./ingest/... ./inspector/... ./internal/access/... ./internal/embedded/... ./internal/app/...
 
 WEB_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.mjs web/tsconfig.json -type f 2>/dev/null)
 

@@ -54,7 +54,7 @@ func serve(ctx context.Context, flags cli.Serve) error {
 	if err := level.UnmarshalText([]byte(flags.LogLevel)); err != nil {
 		return fmt.Errorf("log level: %w", err)
 	}
-	return app.Run(ctx, app.Config{
+	config := app.Config{
 		Listen: flags.Listen, Data: flags.Data,
 		Door:         app.Door{Tokens: flags.Tokens, TLSCert: flags.TLSCert, TLSKey: flags.TLSKey, InsecureHTTP: flags.InsecureHTTP},
 		KafkaBrokers: flags.KafkaBrokers, Streams: flags.Streams,
@@ -62,7 +62,11 @@ func serve(ctx context.Context, flags cli.Serve) error {
 			Addrs: flags.ClickhouseAddr, User: flags.ClickhouseUser, Password: flags.ClickhousePassword, Database: flags.ClickhouseDatabase,
 		},
 		Version: version, Log: slog.New(logHandler(level)),
-	})
+	}
+	if err := config.Check(); err != nil {
+		return fmt.Errorf("%w: %w", cli.ErrWrongUse, err)
+	}
+	return app.Run(ctx, config)
 }
 
 // inUTC writes the time of a line in UTC, as all times here.

@@ -96,7 +96,7 @@ func TestACertificateIsReplacedWhileServingAndABrokenOneIsNot(t *testing.T) {
 	if at := valueOf(t, m.expires.WithLabelValues("certificate")); at != float64(testNow.Add(2*time.Hour).Unix()) {
 		t.Errorf("expires at %v", at)
 	}
-	if _, err := serial(t, url, &tls.Config{MaxVersion: tls.VersionTLS11}); err == nil {
+	if _, err := serial(t, url, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}); err == nil {
 		t.Error("TLS 1.1 is taken")
 	}
 	if strings.Contains(log.String(), "PRIVATE") {

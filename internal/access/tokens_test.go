@@ -150,6 +150,25 @@ func TestABrokenFileIsRefusedAndTheOldStays(t *testing.T) {
 	}
 }
 
+func TestARefusalIsSaidOnceHoweverOftenTheFileIsLookedAt(t *testing.T) {
+	path, log, m := inDir(t, "tokens"), &logged{}, newMetrics(t)
+	create(t, path, "anna", Viewer, time.Time{})
+	tokens := open(t, path, m, log)
+	if err := tokens.Stop(t.Context()); err != nil { // from here on only this test looks
+		t.Fatal(err)
+	}
+	for broken := 1; broken <= 2; broken++ {
+		write(t, path, strings.Repeat("\n", broken)+"anna", 0o600)
+		for range 3 {
+			tokens.kept.look()
+		}
+		said, refused := strings.Count(log.String(), "is refused"), valueOf(t, m.files.WithLabelValues("tokens", "refused"))
+		if said != broken || refused != float64(broken) {
+			t.Errorf("of %d broken files it was said %d times and counted %v times", broken, said, refused)
+		}
+	}
+}
+
 func TestFailuresAreBoundedByAddressAndInMemory(t *testing.T) {
 	f := NewFailures()
 	for i := range failuresAtOnce {

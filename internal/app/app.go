@@ -75,7 +75,7 @@ func Run(ctx context.Context, c Config) error {
 
 // Start starts everything and returns once requests are answered. What was started before a failure is stopped again.
 func Start(ctx context.Context, c Config) (*App, error) {
-	if err := c.Door.check(c.Listen); err != nil {
+	if err := c.Check(); err != nil {
 		return nil, err
 	}
 	a := &App{config: c, log: c.Log, registry: prometheus.NewRegistry(), failed: make(chan error, 4)}

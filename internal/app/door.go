@@ -21,6 +21,9 @@ type Door struct {
 	InsecureHTTP bool   // listen beyond loopback without TLS: a proxy before the server ends it
 }
 
+// Check says what is wrong with where and how the server is to listen, before anything is started.
+func (c Config) Check() error { return c.Door.check(c.Listen) }
+
 // check refuses to listen where others could reach a server that asks nobody for a token, or could read the tokens on
 // their way.
 func (d Door) check(listen string) error {
