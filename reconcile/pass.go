@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"slices"
 	"time"
@@ -57,7 +58,7 @@ func (p *pass) run(ctx context.Context) ([]store.Verdict, error) {
 	}
 	var failed []error
 	for _, group := range p.groups() { // what fails in one must not stop the others
-		failed = append(failed, p.judge(ctx, group))
+		failed = append(failed, p.judgeApart(ctx, group))
 	}
 	return p.said, errors.Join(failed...)
 }
@@ -69,6 +70,20 @@ type pass struct {
 	openAge time.Duration
 	streams map[string]*work
 	said    []store.Verdict
+}
+
+// judgeApart judges a group of streams and, where that fails, its halves, down to the stream that cannot be judged. To judge a stream
+// again changes nothing. Where the store cannot be reached all would fail alike, and none is tried again.
+func (p *pass) judgeApart(ctx context.Context, group []*work) error {
+	err := p.judge(ctx, group)
+	switch {
+	case err == nil || ctx.Err() != nil || errors.Is(err, store.ErrAway) && !errors.Is(err, store.ErrBusy):
+		return err
+	case len(group) == 1:
+		return fmt.Errorf("judge stream %s: %w", group[0].stream, err)
+	}
+	half := len(group) / 2
+	return errors.Join(p.judgeApart(ctx, group[:half]), p.judgeApart(ctx, group[half:]))
 }
 
 // judge judges the windows of a group of streams and stores what is to be said of them.

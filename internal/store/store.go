@@ -25,6 +25,10 @@ import (
 // ErrAway says that ClickHouse could not be reached or did not answer; the call may be tried again.
 var ErrAway = errors.New("the store is away")
 
+// ErrBusy says, beside ErrAway, that ClickHouse did answer and could not do just this now, as for want of memory: another call may
+// well succeed.
+var ErrBusy = errors.New("it answered that it cannot do this now")
+
 // never stands in the tables for an instant that has not come.
 const never = math.MaxInt64
 
@@ -118,7 +122,7 @@ func away(err error) error {
 		if ofTheData(exception.Code) {
 			return err
 		}
-		return fmt.Errorf("%w: %w", ErrAway, err)
+		return fmt.Errorf("%w: %w: %w", ErrAway, ErrBusy, err)
 	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNREFUSED),
 		errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET), errors.Is(err, clickhouse.ErrAcquireConnTimeout),
 		errors.Is(err, clickhouse.ErrAcquireConnNoAddress), errors.Is(err, net.ErrClosed):
