@@ -12,7 +12,7 @@ import (
 // sweep goes through the counted reports of a partitioned hop by sentAt and finds the first instant at which all lanes stated
 // so far had passed the target.
 type sweep struct {
-	key    hopEpoch
+	from   *lanes
 	target int64
 	lanes  map[string]*lane
 	stated map[string]bool
@@ -22,7 +22,7 @@ type sweep struct {
 }
 
 func (h *history) closePartitions(c *closing, l *lanes, t int64) epochClosing {
-	s := sweep{key: l.hopEpoch, target: t, lanes: map[string]*lane{}, stated: map[string]bool{}, own: map[wire.UID]bool{}}
+	s := sweep{from: l, target: t, lanes: map[string]*lane{}, stated: map[string]bool{}, own: map[wire.UID]bool{}}
 	h.startSweep(&s, c, l)
 	k := int64(notYet)
 	if len(l.counted) == 0 && s.done() {
@@ -49,7 +49,7 @@ func (h *history) closePartitions(c *closing, l *lanes, t int64) epochClosing {
 func (h *history) startSweep(s *sweep, c *closing, l *lanes) {
 	for name, first := range l.summary.LaneFirst {
 		if first < h.Since {
-			s.state(name, 0)
+			s.state(name)
 		}
 	}
 	for n, first := range l.summary.LaneCounts {
@@ -64,16 +64,16 @@ func (h *history) startSweep(s *sweep, c *closing, l *lanes) {
 	}
 }
 
-// state makes sure the lane is known; received is the receipt of the report that states it.
-func (s *sweep) state(name string, received int64) *lane {
+// state makes sure the lane is known as one that a report states.
+func (s *sweep) state(name string) *lane {
 	one := s.lanes[name]
 	if one == nil {
-		one = &lane{hopEpoch: s.key, name: name, watermark: math.MinInt64, passedAt: notYet}
+		one = &lane{hopEpoch: s.from.hopEpoch, name: name, watermark: math.MinInt64, passedAt: notYet}
 		s.lanes[name] = one
 	}
 	if !s.stated[name] {
 		s.stated[name] = true
-		one.stated = received
+		one.stated = s.from.receipt(name)
 	}
 	return one
 }
@@ -81,7 +81,7 @@ func (s *sweep) state(name string, received int64) *lane {
 func (s *sweep) closeByHand(name string) {
 	one := s.lanes[name]
 	if one == nil {
-		one = &lane{hopEpoch: s.key, name: name, watermark: math.MinInt64}
+		one = &lane{hopEpoch: s.from.hopEpoch, name: name, watermark: math.MinInt64}
 		s.lanes[name] = one
 	}
 	if !one.closed {
@@ -93,7 +93,7 @@ func (s *sweep) closeByHand(name string) {
 func (s *sweep) add(r *report) {
 	s.count = max(s.count, int(r.LaneCount))
 	for name, watermark := range r.Lanes {
-		s.pass(s.state(name, r.ReceivedAt), watermark, r)
+		s.pass(s.state(name), watermark, r)
 	}
 	if _, states := r.Lanes[""]; states {
 		s.own[r.Emitter] = true

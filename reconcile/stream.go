@@ -56,7 +56,8 @@ type lanes struct {
 	hopEpoch
 	summary  store.HopSummary
 	emitters []*emitter
-	counted  []*report // by sentAt
+	counted  []*report          // by sentAt
+	stated   map[string]*report // lane → of the reports at hand, the first by sentAt that states it
 }
 
 // history is a Stream indexed for judging window after window.
@@ -141,11 +142,33 @@ func (h *history) addEmitters(known map[hopEmitter]*store.Emitter, reports []*re
 	for _, r := range reports {
 		e := obtain(hopEmitter{r.Hop, r.Emitter}, r.Epoch)
 		e.add(r)
-		if r.counted && !r.Ended {
-			l := h.lanesOf(hopEpoch{r.Hop, r.Epoch})
-			l.counted = append(l.counted, r)
+		if !r.Ended {
+			h.lanesOf(hopEpoch{r.Hop, r.Epoch}).add(r)
 		}
 	}
+}
+
+func (l *lanes) add(r *report) {
+	if r.counted {
+		l.counted = append(l.counted, r)
+	}
+	for name := range r.Lanes {
+		if first := l.stated[name]; first == nil || r.SentAt < first.SentAt {
+			if l.stated == nil {
+				l.stated = map[string]*report{}
+			}
+			l.stated[name] = r
+		}
+	}
+}
+
+// receipt is when the report was received that first states the lane; 0 when it is not at hand, since that was long ago.
+func (l *lanes) receipt(name string) int64 {
+	first := l.stated[name]
+	if at, known := l.summary.LaneFirst[name]; first == nil || known && at < first.SentAt {
+		return 0
+	}
+	return first.ReceivedAt
 }
 
 func (h *history) lanesOf(key hopEpoch) *lanes {

@@ -58,10 +58,15 @@ func openStore(t *testing.T) *store.Store {
 
 func newStage(t *testing.T, s *store.Store, seed, n int) *stage {
 	t.Helper()
+	return newStageOf(t, s, "s"+strconv.Itoa(seed), n, func(i int) model.History { return model.Histories().Example(seed + i) })
+}
+
+// newStageOf lays out n histories as streams of a name.
+func newStageOf(t *testing.T, s *store.Store, name string, n int, history func(i int) model.History) *stage {
+	t.Helper()
 	st := &stage{t: t, store: s, clock: map[string]time.Time{}}
-	histories := model.Histories()
 	for i := range n {
-		p := newPlay("s"+strconv.Itoa(seed), i, histories.Example(seed+i))
+		p := newPlay(name, i, history(i))
 		if len(p.history.Steps) == 0 {
 			continue
 		}
@@ -356,25 +361,7 @@ func TestServiceEqualsModelAfterEveryPrefix(t *testing.T) {
 	seed, histories, rounds := truthSize(t)
 	compared, states := 0, map[string]int{}
 	for round := range rounds {
-		st := newStage(t, s, seed+round*histories, histories)
-		for {
-			on := st.advance()
-			if len(on) == 0 {
-				break
-			}
-			service := st.serviceSays(on)
-			for _, p := range on {
-				want := modelSays(p)
-				if diff := cmp.Diff(want, service[p.stream]); diff != "" {
-					t.Fatalf("history %s after step %d of %d at %s (-model +service):\n%s\n%s",
-						p.stream, p.step, len(p.history.Steps), p.now.Format(time.RFC3339Nano), diff, describe(p))
-				}
-				compared += len(want)
-				for _, v := range want {
-					states[v.State]++
-				}
-			}
-		}
+		compared += newStage(t, s, seed+round*histories, histories).compare(states)
 	}
 	t.Logf("%d verdicts compared: %v", compared, states)
 	for _, state := range []string{"complete", "open", "settling", "unknown", "incomplete"} {
@@ -382,6 +369,28 @@ func TestServiceEqualsModelAfterEveryPrefix(t *testing.T) {
 			t.Errorf("no verdict was %s: the histories prove too little", state)
 		}
 	}
+}
+
+// compare plays all histories step by step, holds the service against the model after each, counts the states met and returns how many
+// verdicts were compared.
+func (st *stage) compare(states map[string]int) int {
+	st.t.Helper()
+	compared := 0
+	for on := st.advance(); len(on) > 0; on = st.advance() {
+		service := st.serviceSays(on)
+		for _, p := range on {
+			want := modelSays(p)
+			if diff := cmp.Diff(want, service[p.stream]); diff != "" {
+				st.t.Fatalf("history %s after step %d of %d at %s (-model +service):\n%s\n%s",
+					p.stream, p.step, len(p.history.Steps), p.now.Format(time.RFC3339Nano), diff, describe(p))
+			}
+			compared += len(want)
+			for _, v := range want {
+				states[v.State]++
+			}
+		}
+	}
+	return compared
 }
 
 // truthSize is a thousand histories, or as many rounds of them as ROLLCALL_SOAK asks for.

@@ -22,7 +22,8 @@ GROUP BY stream, hop, emitter
 HAVING least(min(closed_at), min(ended_at)) >= {since:Int64}
     OR groupBitmapMerge(e.numbers) < bitmapMax(groupBitmapMergeState(e.numbers))
     OR (stream, hop, emitter) IN (
-        SELECT stream, hop, arrayJoin([emitter, carrier]) FROM lanes WHERE stream IN (SELECT stream FROM wanted) AND top >= {since:Int64}
+        SELECT stream, hop, arrayJoin([emitter, carrier]) FROM lanes
+        WHERE stream IN (SELECT stream FROM wanted) AND (top >= {since:Int64} OR received_at >= {since:Int64})
     )`
 
 // Emitters returns all emitters of a stream, in no order.
@@ -31,7 +32,8 @@ func (s *Store) Emitters(ctx context.Context, stream string) ([]Emitter, error) 
 	return found[stream], err
 }
 
-// EmittersSince returns the emitters of the streams that were not closed before since, lack a report, or speak of an instant from since on, by stream.
+// EmittersSince returns the emitters of the streams that were not closed before since, lack a report, speak of an instant from since on, or
+// were heard of since, by stream. So the emitter of each report of Reports is among them, but for old ended entries.
 func (s *Store) EmittersSince(ctx context.Context, streams []string, since time.Time) (map[string][]Emitter, error) {
 	args, err := streamList(streams)
 	if err != nil {

@@ -37,10 +37,11 @@ SELECT
     stream, hop, emitter, carrier, number, digest, ended, epoch, sent_at, min(received_at), any(closed), any(lane_count), any(lanes), any(windows),
     any(after), any(idempotent), any(host)
 FROM lanes
-WHERE stream IN (SELECT stream FROM wanted) AND (top >= {since:Int64} OR ended = 1)
+WHERE stream IN (SELECT stream FROM wanted) AND (top >= {since:Int64} OR received_at >= {since:Int64} OR ended = 1)
 GROUP BY stream, hop, emitter, carrier, number, digest, ended, epoch, sent_at`
 
-// Reports returns the reports of the streams that speak of an instant from since on, and all ended entries, in no order, each once.
+// Reports returns the reports of the streams that speak of an instant from since on or were received since, and all ended entries, in no
+// order, each once. Those received since matter where a sender's clock is far behind: all that it says of itself is long ago.
 func (s *Store) Reports(ctx context.Context, streams []string, since time.Time) (map[string][]Report, error) {
 	args, err := streamList(streams)
 	if err != nil {
