@@ -12,7 +12,6 @@ import (
 	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/internal/store"
 	"github.com/rollcallhq/rollcall/internal/testenv"
-	"github.com/rollcallhq/rollcall/migrations"
 )
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
@@ -20,17 +19,7 @@ func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
 // realStore is a ClickHouse with our tables.
 func realStore(t *testing.T) *store.Store {
 	t.Helper()
-	addr, database := testenv.ClickHouse(t)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	s, err := store.Connect(ctx, store.Config{Addrs: []string{addr}, Database: database, User: "default"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	if _, err := s.Migrate(ctx, migrations.Files); err != nil {
-		t.Fatal(err)
-	}
+	s, _ := serverOf(t)
 	return s
 }
 
