@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -277,6 +278,42 @@ func TestANumberUsedTwiceWithOtherContentIsAConflict(t *testing.T) {
 	conflicts, err := s.Conflicts(t.Context(), []Received{first, report("orders", 2, roaring.BitmapOf(3)), again})
 	if err != nil || len(conflicts) != 1 || conflicts[0].Index != 2 {
 		t.Fatalf("conflicts %+v, %v", conflicts, err)
+	}
+}
+
+// Two servers may each take one of two reports of a number at the same moment. When the table merged, one row took the other's place, and
+// rolls were left whose report nobody knew.
+func TestTwoReportsOfOneNumberAreBothThereAfterAMerge(t *testing.T) {
+	s := migrated(t)
+	for i := range 2 {
+		if err := s.Insert(t.Context(), []Received{report("orders", 1, roaring.BitmapOf(uint32(i)))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.conn.Exec(t.Context(), "OPTIMIZE TABLE lanes FINAL"); err != nil {
+		t.Fatal(err)
+	}
+	reports, err := s.Reports(t.Context(), []string{"orders"}, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var known []uint64
+	for _, r := range reports["orders"] {
+		known = append(known, r.Digest)
+	}
+	k := WindowKey{"orders", start}
+	digests, err := s.Digests(t.Context(), []WindowKey{k})
+	if err != nil || len(digests[k]) != 2 {
+		t.Fatalf("digests %v, %v", digests, err)
+	}
+	for _, d := range digests[k] {
+		if !slices.Contains(known, d) {
+			t.Errorf("rolls are there of report %d, and of the reports only %v", d, known)
+		}
+	}
+	emitters, err := s.Emitters(t.Context(), "orders")
+	if err != nil || len(emitters) != 1 || emitters[0].Stored != 1 || emitters[0].Counted != 1 {
+		t.Fatalf("emitters %+v, %v: want one number", emitters, err)
 	}
 }
 
