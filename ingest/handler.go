@@ -62,13 +62,16 @@ func (in *Intake) take(w http.ResponseWriter, r *http.Request) (int, error) {
 	return n, in.submit(r.Context(), batch, held)
 }
 
-// submit stores a batch. The room it takes stays held until it is stored, also when its sender has gone meanwhile.
+// submit stores a batch. The room it takes stays held until it is stored, also when its sender has gone, or was told to come again, meanwhile:
+// so what waits stays bounded while the store hangs.
 func (in *Intake) submit(ctx context.Context, batch wire.Batch, held *claim) error {
 	request := in.newRequest(batch, held, viaHTTP)
 	if err := in.offer(request); err != nil {
 		request.held.release()
 		return err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, in.config.AnswerTimeout, ErrSlow)
+	defer cancel()
 	return in.answer(ctx, request)
 }
 
@@ -172,6 +175,9 @@ func (in *Intake) answerOf(err error) *answerError {
 		return &answerError{http.StatusTooManyRequests, reasonFull, ErrFull.Error() + "; send it again unchanged"}
 	case errors.Is(err, ErrStopping):
 		return &answerError{http.StatusServiceUnavailable, reasonStopping, ErrStopping.Error() + "; send it again unchanged"}
+	case errors.Is(err, ErrSlow):
+		return &answerError{http.StatusServiceUnavailable, reasonStoreSlow,
+			fmt.Sprintf("the store has not answered within %s; the reports may be stored all the same: send them again unchanged", in.config.AnswerTimeout)}
 	case errors.Is(err, store.ErrAway):
 		return &answerError{http.StatusServiceUnavailable, reasonAway, "the store cannot be reached; send it again unchanged"}
 	case errors.Is(err, os.ErrDeadlineExceeded):

@@ -39,6 +39,9 @@ var ErrFull = errors.New("too many reports wait to be stored")
 // ErrStopping says that the server ends: the request must be sent again later, unchanged.
 var ErrStopping = errors.New("the server is stopping")
 
+// ErrSlow says that the store has not answered yet: whether the request is stored is not known, and it must be sent again later, unchanged.
+var ErrSlow = errors.New("the store has not answered yet")
+
 // Deps are what the intake is built from.
 type Deps struct {
 	Store    Store
@@ -58,6 +61,7 @@ type Config struct {
 	QueueBytes     int64         // bytes that requests may hold while they are read and wait; default 96 MiB
 	BodyTimeout    time.Duration // for reading one body; default 10 s
 	CommitTimeout  time.Duration // for one insert with its checks; default 30 s
+	AnswerTimeout  time.Duration // how long a request that was read waits for the store before it is answered 503; it may be stored all the same. Default 8 s
 	RetryAfter     time.Duration // told with 429 and 503; default 1 s
 	Decoders       int           // bodies decoded at once; default GOMAXPROCS
 	SettingsMaxAge time.Duration // how long settings are taken as read; default 1 s
@@ -75,6 +79,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.QueueBytes, 96<<20)
 	setDefault(&c.BodyTimeout, 10*time.Second)
 	setDefault(&c.CommitTimeout, 30*time.Second)
+	setDefault(&c.AnswerTimeout, 8*time.Second)
 	setDefault(&c.RetryAfter, time.Second)
 	setDefault(&c.Decoders, runtime.GOMAXPROCS(0))
 	setDefault(&c.SettingsMaxAge, time.Second)

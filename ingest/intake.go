@@ -143,7 +143,7 @@ func (in *Intake) answer(ctx context.Context, r *request) error {
 	case err := <-r.done:
 		return err
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case <-in.dead:
 	}
 	select {

@@ -76,7 +76,7 @@ func TestTheAnswerComesOnlyAfterTheInsertReturned(t *testing.T) {
 		in := started(t, m, Config{})
 		answered := make(chan *httptest.ResponseRecorder, 1)
 		go func() { answered <- post(in, bodyOf(t, reportOf("orders", 1, ""))) }()
-		<-time.After(10 * time.Second) // of the bubble's clock: everything that can happen has happened
+		<-time.After(5 * time.Second) // of the bubble's clock: everything that can happen has happened
 		synctest.Wait()
 		select {
 		case w := <-answered:
@@ -210,8 +210,8 @@ func TestTooMuchIsTurnedAwayAndNothingOfItIsHeld(t *testing.T) {
 		name   string
 		config Config
 	}{
-		{"requests", Config{QueueRequests: 2}},
-		{"bytes", Config{QueueBytes: 20_000}},
+		{"requests", Config{QueueRequests: 2, AnswerTimeout: time.Minute}},
+		{"bytes", Config{QueueBytes: 20_000, AnswerTimeout: time.Minute}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

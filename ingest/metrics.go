@@ -18,6 +18,7 @@ const (
 	reasonConflict    = "number_used"
 	reasonFull        = "full"
 	reasonAway        = "store_away"
+	reasonStoreSlow   = "store_slow"
 	reasonStopping    = "stopping"
 	reasonSlow        = "slow_body"
 	reasonGone        = "sender_gone"

@@ -89,7 +89,9 @@ func TestAQueryThatWasKilledMayBeTriedAgain(t *testing.T) {
 	s := migrated(t)
 	ended := make(chan error, 1)
 	ctx := clickhouse.Context(t.Context(), clickhouse.WithQueryID("to-be-killed-"+s.database))
-	go func() { ended <- wrap("test", s.conn.Exec(ctx, "SELECT sleepEachRow(0.01) FROM numbers(100000) SETTINGS max_block_size = 1")) }()
+	go func() {
+		ended <- wrap("test", s.conn.Exec(ctx, "SELECT sleepEachRow(0.01) FROM numbers(100000) SETTINGS max_block_size = 1"))
+	}()
 	limit, tick := time.NewTimer(time.Minute), time.NewTicker(50*time.Millisecond)
 	defer limit.Stop()
 	defer tick.Stop()
