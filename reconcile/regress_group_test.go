@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
@@ -20,12 +22,12 @@ type spoilt struct {
 	asked  int
 }
 
-func (s *spoilt) Rolls(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.RollSet, error) {
+func (s *spoilt) SourceRolls(ctx context.Context, windows []store.WindowKey, from wire.UID) iter.Seq2[store.SourceRolls, error] {
 	s.asked++
 	if slices.ContainsFunc(windows, func(k store.WindowKey) bool { return k.Stream == s.stream }) {
-		return nil, s.err
+		return func(yield func(store.SourceRolls, error) bool) { yield(store.SourceRolls{}, s.err) }
 	}
-	return s.Store.Rolls(ctx, windows)
+	return s.Store.SourceRolls(ctx, windows, from)
 }
 
 // beside tells the same of nine streams, which are judged together, and of one that is judged by itself since it speaks of hours ago.
