@@ -37,8 +37,12 @@ web: web/dist/index.html ## Build the page into web/dist
 demo: build ## Run the demo: real flights, planted faults, and what Rollcall says of them (DEMO="--rounds 1")
 	bin/rollcall demo $(DEMO)
 
+.PHONY: kafka
+kafka: ## Fetch Apache Kafka for the tests that use a real one, where java and mvn are there
+	scripts/fetch-kafka.sh
+
 .PHONY: test
-test: build ## Run all tests, Go and web
+test: build kafka ## Run all tests, Go and web
 	go test -timeout 30m ./...
 	@if command -v "$$(go env CC)" >/dev/null; then \
 	  echo "go test -race $(RACE)"; CGO_ENABLED=1 go test -race -short -timeout 15m $(RACE); \

@@ -1,6 +1,7 @@
 // Package testenv gives tests the real services: an embedded ClickHouse shared by the tests of one binary, with a
-// database for each test, and an embedded Kafka for each test that asks. Where the ClickHouse library is missing a
-// test is skipped, except in CI (CI=true), where it fails: there nothing may pass by not being run.
+// database for each test; an embedded Kafka for each test that asks; and a real Apache Kafka, shared by the tests of
+// one binary and empty for each, or a test's own. Where the ClickHouse library, or Java or the jars of Kafka are
+// missing, a test is skipped, except in CI (CI is set), where it fails: there nothing may pass by not being run.
 //
 // It is imported by tests only. It owns the services' life and the name of the databases; it must not know what is
 // stored in them, so it imports neither the store nor the migrations.
@@ -51,7 +52,7 @@ func Main(m *testing.M) int {
 		return code
 	}
 	code := m.Run()
-	if err := shared.stop(); err != nil {
+	if err := errors.Join(shared.stop(), sharedKafka.stop()); err != nil {
 		fmt.Fprintln(os.Stderr, "testenv:", err)
 		return max(code, 1)
 	}
@@ -77,26 +78,6 @@ func ClickHouse(t testing.TB) (addr, database string) {
 	return addr, database
 }
 
-// Kafka starts a broker of the test's own, empty, and returns its address in the form clients take. It is stopped
-// when the test ends.
-func Kafka(t testing.TB) []string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), startLimit)
-	defer cancel()
-	kafka, err := embedded.StartKafka(ctx, embedded.KafkaConfig{Dir: t.TempDir(), Unsynced: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
-		defer cancel()
-		if err := kafka.Stop(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	return kafka.Brokers()
-}
-
 // Library returns the path of the ClickHouse library for embedded.ClickHouseConfig. Where there is none it ends the
 // test: skipped, or failed in CI. It looks where embedded.FindLibrary does, then in bin/lib of this checkout, then
 // in the user's cache, which the checkouts share.
@@ -106,11 +87,17 @@ func Library(t testing.TB) string {
 	if err == nil {
 		return path
 	}
-	if os.Getenv("CI") == "true" {
+	absent(t, err)
+	return ""
+}
+
+// absent ends a test for want of a service: skipped, or failed in CI.
+func absent(t testing.TB, err error) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
 		t.Fatal(err)
 	}
 	t.Skip(err)
-	return ""
 }
 
 func findLibrary() (string, error) {

@@ -5,6 +5,9 @@ import (
 	"os"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/rollcallhq/rollcall/internal/testenv"
 )
 
@@ -33,6 +36,50 @@ func TestEachTestHasAnEmptyDatabaseOfItsOwnWhichGoesWithIt(t *testing.T) {
 func TestEachTestHasABrokerOfItsOwn(t *testing.T) {
 	if one, other := testenv.Kafka(t), testenv.Kafka(t); one[0] == other[0] {
 		t.Errorf("both brokers are at %s", one[0])
+	}
+}
+
+func TestTheSharedApacheKafkaIsEmptyForEachTest(t *testing.T) {
+	for _, round := range []string{"first", "second"} {
+		t.Run(round, func(t *testing.T) {
+			brokers := testenv.ApacheKafka(t)
+			client, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			admin := kadm.NewClient(client)
+			topics, err := admin.ListTopics(t.Context())
+			if err != nil || len(topics) > 0 {
+				t.Fatalf("topics %v, %v", topics.Names(), err)
+			}
+			groups, err := admin.ListGroups(t.Context())
+			if err != nil || len(groups) > 0 {
+				t.Fatalf("groups %v, %v", groups.Groups(), err)
+			}
+			leaveSomething(t, client, admin)
+		})
+	}
+}
+
+// leaveSomething leaves a topic with a record and a group with an offset.
+func leaveSomething(t *testing.T, client *kgo.Client, admin *kadm.Client) {
+	t.Helper()
+	if _, err := admin.CreateTopic(t.Context(), 2, 1, nil, "orders"); err != nil {
+		t.Fatal(err)
+	}
+	produced := client.ProduceSync(t.Context(), &kgo.Record{Topic: "orders", Partition: 1, Value: []byte("x")})
+	r, err := produced.First()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Offset != 0 {
+		t.Errorf("the first record of a new topic is at offset %d", r.Offset)
+	}
+	offsets := kadm.Offsets{}
+	offsets.AddOffset("orders", r.Partition, 1, -1)
+	if err := admin.CommitAllOffsets(t.Context(), "readers", offsets); err != nil {
+		t.Fatal(err)
 	}
 }
 
