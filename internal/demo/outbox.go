@@ -17,7 +17,10 @@ type outbox struct {
 	offsets    map[int32]int64 // committed position per partition; 0 where there is none
 }
 
-const outboxWithin = 30 * time.Second
+const (
+	outboxWithin = 30 * time.Second
+	outboxPoll   = 100 * time.Millisecond
+)
 
 // openOutbox ends the transaction that the relay before may have left open, so that what is committed stays
 // as it is, and then reads it.
@@ -46,7 +49,10 @@ func openOutbox(ctx context.Context, cfg HopConfig) (outbox, error) {
 }
 
 func (b *outbox) readOffsets(ctx context.Context, admin *kadm.Client) error {
-	committed, err := admin.FetchOffsets(ctx, relayGroup)
+	committed, err := settled(ctx, func() (kadm.OffsetResponses, error) {
+		found, err := admin.FetchOffsets(kadm.RequireStable(ctx), relayGroup)
+		return found, errors.Join(err, found.Error())
+	})
 	if errors.Is(err, kerr.GroupIDNotFound) {
 		return nil // no relay ever committed
 	}
@@ -59,6 +65,23 @@ func (b *outbox) readOffsets(ctx context.Context, admin *kadm.Client) error {
 		}
 	}
 	return nil
+}
+
+// settled asks again while Kafka answers that it cannot say yet, as one does that makes its topic of offsets just now.
+func settled[T any](ctx context.Context, ask func() (T, error)) (T, error) {
+	again := time.NewTicker(outboxPoll)
+	defer again.Stop()
+	for {
+		answer, err := ask()
+		if !kerr.IsRetriable(err) {
+			return answer, err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return answer, errors.Join(err, ctx.Err())
+		}
+	}
 }
 
 // readCheckpoint finds the last committed checkpoint: it reads the end of the topic, and more of it while there is
