@@ -1,4 +1,4 @@
-# `make help` lists the targets. Variables to set: FUZZTIME, BENCH, BENCHTIME, SOAK, DEMO, VULNDB, ROLLCALL_CACHE.
+# `make help` lists the targets. Variables to set: FUZZTIME, BENCH, BENCHTIME, SOAK, DEMO, KAFKA, VULNDB, ROLLCALL_CACHE.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -16,6 +16,7 @@ BENCH     ?= .
 BENCHTIME ?= 1s
 SOAK      ?= 1000
 DEMO      ?=
+KAFKA     ?= embedded
 
 # Where goroutines share memory: what the race detector watches. It needs a C compiler.
 RACE := ./audit/... ./ingest/... ./inspector/... ./internal/access/... ./internal/embedded/... ./internal/app/...
@@ -34,8 +35,11 @@ build: web bin/lib/.fetched ## Build bin/rollcall with the page in it, and bin/l
 web: web/dist/index.html ## Build the page into web/dist
 
 .PHONY: demo
-demo: build ## Run the demo: real flights, planted faults, and what Rollcall says of them (DEMO="--rounds 1")
-	bin/rollcall demo $(DEMO)
+demo: build ## Run the demo: real flights, planted faults, and what Rollcall says of them (DEMO="--rounds 1", KAFKA=apache)
+	$(or $(DEMO_$(KAFKA)),$(error KAFKA=$(KAFKA): it is embedded or apache)) $(DEMO)
+
+DEMO_embedded := bin/rollcall demo
+DEMO_apache   := scripts/fetch-kafka.sh && go build -o bin/withkafka ./internal/apachekafka/withkafka && bin/withkafka bin/rollcall demo --kafka-brokers {}
 
 .PHONY: kafka
 kafka: ## Fetch Apache Kafka for the tests that use a real one, where java and mvn are there

@@ -98,7 +98,7 @@ func runDemo(ctx context.Context, flags cli.Demo) error {
 	err = demo.Run(ctx, demo.Config{
 		Rounds: flags.Rounds, Round: time.Duration(flags.RoundSeconds) * time.Second, Rate: flags.Rate, Faults: flags.Faults,
 		Listen: flags.Listen, Dir: flags.Data, Flights: flags.Flights, JSON: flags.JSON,
-		Stdout: os.Stdout, Stderr: os.Stderr, Executable: executable, StartServer: startDemoServer,
+		Stdout: os.Stdout, Stderr: os.Stderr, Executable: executable, StartServer: demoServer(flags.KafkaBrokers),
 	})
 	if errors.Is(err, demo.ErrDifference) {
 		return fmt.Errorf("%w: %w", cli.ErrBad, err)
@@ -106,12 +106,17 @@ func runDemo(ctx context.Context, flags cli.Demo) error {
 	return err
 }
 
-func startDemoServer(ctx context.Context, dir, listen string, log *slog.Logger) (demo.Server, error) {
-	server, err := app.Start(ctx, app.Config{Listen: listen, Data: dir, Version: version, Demo: true, Log: log})
-	if err != nil {
-		return demo.Server{}, err
+// demoServer returns how to start a server in this process, on an embedded Kafka or on the one given.
+func demoServer(brokers []string) func(context.Context, string, string, *slog.Logger) (demo.Server, error) {
+	return func(ctx context.Context, dir, listen string, log *slog.Logger) (demo.Server, error) {
+		server, err := app.Start(ctx, app.Config{
+			Listen: listen, Data: dir, KafkaBrokers: brokers, Version: version, Demo: true, Log: log,
+		})
+		if err != nil {
+			return demo.Server{}, err
+		}
+		return demo.Server{URL: server.URL(), Brokers: server.Brokers(), Stop: server.Stop}, nil
 	}
-	return demo.Server{URL: server.URL(), Brokers: server.Brokers(), Stop: server.Stop}, nil
 }
 
 // runHop is one process of the demo.

@@ -61,7 +61,7 @@ type Config struct {
 	JSON    bool          // print the outcome as JSON instead of tables
 	Stdout  io.Writer
 	Stderr  io.Writer
-	// StartServer starts a server with everything embedded in dir, which logs to logger.
+	// StartServer starts a server, what it embeds in dir, which logs to logger. Its Kafka may be one that others started.
 	StartServer func(ctx context.Context, dir, listen string, logger *slog.Logger) (Server, error)
 	// Executable is the program that "demo-hop" is a command of.
 	Executable string

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -20,11 +21,11 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/parquet-go/parquet-go"
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/rollcallhq/rollcall/audit/kgoaudit"
 	"github.com/rollcallhq/rollcall/audit/wire"
+	"github.com/rollcallhq/rollcall/internal/testenv"
 )
 
 // hopVariable carries the configuration of a hop that the test binary is started as.
@@ -67,14 +68,21 @@ type pipeline struct {
 	http    chan []byte // bodies of reports sent over HTTP
 }
 
-func newPipeline(t *testing.T) *pipeline {
+func newPipeline(t *testing.T, brokers []string) *pipeline {
 	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, topicTaken, topicRelayed), kfake.SeedTopics(1, topicState, kgoaudit.ReportsTopic))
+	p := &pipeline{t: t, brokers: brokers, dir: t.TempDir(), http: make(chan []byte, 1000)}
+	d := demo{server: Server{Brokers: brokers}, fresh: true}
+	if err := d.topics(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(cluster.Close)
-	p := &pipeline{t: t, brokers: cluster.ListenAddrs(), dir: t.TempDir(), http: make(chan []byte, 1000)}
+	defer client.Close()
+	if _, err := kadm.NewClient(client).CreateTopic(t.Context(), 1, 1, nil, kgoaudit.ReportsTopic); err != nil {
+		t.Fatal(err)
+	}
 	p.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var body bytes.Buffer
 		from := io.Reader(r.Body)
@@ -203,7 +211,11 @@ func (p *pipeline) bodies() [][]byte {
 // lost or stored twice, and each hop's reports together must name every event once: a kill that leaves a gap or an
 // overlap would be told as a loss or a duplicate that nobody planted.
 func TestKilledRelayAndSinkLoseAndRepeatNothing(t *testing.T) {
-	p := newPipeline(t)
+	testenv.EachKafka(t, killedRelayAndSinkLoseAndRepeatNothing)
+}
+
+func killedRelayAndSinkLoseAndRepeatNothing(t *testing.T, brokers []string) {
+	p := newPipeline(t, brokers)
 	relay := p.start(HopConfig{Hop: hopRel, Faults: "none"})
 	sink := p.start(HopConfig{Hop: hopSnk, Faults: "none"})
 	from := time.Now()
@@ -273,6 +285,26 @@ func (p *pipeline) produced() int {
 	total := 0
 	ends.Each(func(o kadm.ListedOffset) { total += int(o.Offset) })
 	return total
+}
+
+func TestDemoOnTopicsThatItDidNotMakeIsRefused(t *testing.T) {
+	server := Server{Brokers: testenv.Kafka(t)}
+	dir := t.TempDir()
+	first := demo{Config: Config{Dir: dir}, server: server}
+	defer func() { _ = first.end(t.Context()) }()
+	if err := errors.Join(first.directory(), first.topics(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	again := demo{Config: Config{Dir: dir}, server: server}
+	defer func() { _ = again.end(t.Context()) }()
+	if err := errors.Join(again.directory(), again.topics(t.Context())); err != nil {
+		t.Errorf("in the same directory: %v", err)
+	}
+	other := demo{server: server}
+	defer func() { _ = other.end(t.Context()) }()
+	if err := errors.Join(other.directory(), other.topics(t.Context())); err == nil || !strings.Contains(err.Error(), "flights") {
+		t.Errorf("in another directory: %v", err)
+	}
 }
 
 func TestUnknownHopIsRefused(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rollcallhq/rollcall/internal/testenv"
 )
 
 // asChild names what the test binary does when it is started as a child.
@@ -24,7 +26,7 @@ func TestMain(m *testing.M) {
 	if text := os.Getenv(hopVariable); text != "" {
 		os.Exit(beHop(text))
 	}
-	os.Exit(m.Run())
+	os.Exit(testenv.Main(m))
 }
 
 // beChild adds a line to the file of lives and behaves as the role says.

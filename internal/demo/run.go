@@ -37,6 +37,7 @@ type demo struct {
 	relay    *process
 	sink     *process
 	plants   plantReader
+	fresh    bool                         // no demo worked in the directory before
 	outcomes []Outcome                    // kept for JSON only
 	states   map[string]map[string]string // window start → edge → state; likewise
 	teardown []teardown
@@ -123,6 +124,8 @@ func (d *demo) directory() (err error) {
 		}
 		d.later("directory", func(context.Context) error { return os.RemoveAll(d.Dir) })
 	}
+	_, err = os.Stat(filepath.Join(d.Dir, hopSnk))
+	d.fresh = errors.Is(err, os.ErrNotExist)
 	for _, name := range []string{hopApp, hopRel, hopSnk, "server"} {
 		if err := os.MkdirAll(filepath.Join(d.Dir, name), 0o755); err != nil {
 			return fmt.Errorf("make a directory to work in: %w", err)
@@ -154,7 +157,8 @@ func freeListen(ctx context.Context, given string) string {
 	return defaultListen
 }
 
-// topics makes the demo's topics, unless a demo before in the same directory did.
+// topics makes the demo's topics, unless a demo before in the same directory did. Those that others made are refused:
+// the relay would go on from their state, and the sink would store their events.
 func (d *demo) topics(ctx context.Context) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(d.server.Brokers...), kgo.MetadataMinAge(100*time.Millisecond))
 	if err != nil {
@@ -165,7 +169,12 @@ func (d *demo) topics(ctx context.Context) error {
 	config := map[string]*string{"retention.bytes": &bytes}
 	for topic, count := range map[string]int32{topicTaken: partitions, topicRelayed: partitions, topicState: 1} {
 		made, err := admin.CreateTopic(ctx, count, 1, config, topic)
-		if err = errors.Join(err, made.Err); err != nil && !isExisting(err) {
+		err = errors.Join(err, made.Err)
+		switch {
+		case err == nil, isExisting(err) && !d.fresh:
+		case isExisting(err):
+			return fmt.Errorf("the topic %s is there, but not of a demo in %s: give a Kafka without it, or the directory of the demo that made it", topic, d.Dir)
+		default:
 			return fmt.Errorf("make the topic %s: %w", topic, err)
 		}
 	}
