@@ -16,7 +16,10 @@ import (
 )
 
 func TestReportsFromKafkaAreStoredAndTheirOffsetsCommitted(t *testing.T) {
-	_, brokers := broker(t, 3)
+	eachBroker(t, 3, reportsFromKafkaAreStoredAndTheirOffsetsCommitted)
+}
+
+func reportsFromKafkaAreStoredAndTheirOffsetsCommitted(t *testing.T, brokers []string) {
 	producer, m := client(t, brokers), newMemory()
 	for i := range 9 {
 		r := record(t, "orders", uint64(i+1))
@@ -44,7 +47,10 @@ func TestReportsFromKafkaAreStoredAndTheirOffsetsCommitted(t *testing.T) {
 }
 
 func TestOffsetsAreCommittedOnlyAfterTheInsertAndACrashBetweenLosesNothing(t *testing.T) {
-	_, brokers := broker(t, 1)
+	eachBroker(t, 1, offsetsAreCommittedOnlyAfterTheInsertAndACrashBetweenLosesNothing)
+}
+
+func offsetsAreCommittedOnlyAfterTheInsertAndACrashBetweenLosesNothing(t *testing.T, brokers []string) {
 	producer, hanging := client(t, brokers), newMemory()
 	hanging.gate = make(chan struct{}) // the insert never returns
 	for n := range 5 {
@@ -108,7 +114,10 @@ func TestACrashAfterTheInsertAndBeforeTheCommitStoresTheSameAgain(t *testing.T) 
 }
 
 func TestARecordThatCannotBeTakenGoesToQuarantineAndThePartitionGoesOn(t *testing.T) {
-	_, brokers := broker(t, 1)
+	eachBroker(t, 1, aRecordThatCannotBeTakenGoesToQuarantineAndThePartitionGoesOn)
+}
+
+func aRecordThatCannotBeTakenGoesToQuarantineAndThePartitionGoesOn(t *testing.T, brokers []string) {
 	producer, m := client(t, brokers), newMemory()
 	m.refuses = "poison"
 	of := func(key string, body []byte, contentType string) *kgo.Record {
@@ -171,7 +180,10 @@ func TestARecordThatCannotBeTakenGoesToQuarantineAndThePartitionGoesOn(t *testin
 }
 
 func TestWhileTheStoreIsAwayRecordsWaitAndAreNotLost(t *testing.T) {
-	_, brokers := broker(t, 2)
+	eachBroker(t, 2, whileTheStoreIsAwayRecordsWaitAndAreNotLost)
+}
+
+func whileTheStoreIsAwayRecordsWaitAndAreNotLost(t *testing.T, brokers []string) {
 	producer, m := client(t, brokers), newMemory()
 	m.away = true
 	in := started(t, m, Config{Linger: time.Nanosecond})
@@ -189,7 +201,10 @@ func TestWhileTheStoreIsAwayRecordsWaitAndAreNotLost(t *testing.T) {
 }
 
 func TestABatchThatUnpacksToTooMuchIsSkippedAndCounted(t *testing.T) {
-	_, brokers := broker(t, 1)
+	eachBroker(t, 1, aBatchThatUnpacksToTooMuchIsSkippedAndCounted)
+}
+
+func aBatchThatUnpacksToTooMuchIsSkippedAndCounted(t *testing.T, brokers []string) {
 	m := newMemory()
 	big := client(t, brokers, kgo.ProducerBatchMaxBytes(4<<20), kgo.ProducerBatchCompression(kgo.ZstdCompression()))
 	produce(t, big, record(t, "orders", 1))
@@ -208,7 +223,10 @@ func TestABatchThatUnpacksToTooMuchIsSkippedAndCounted(t *testing.T) {
 }
 
 func TestReportsOfAnAbortedTransactionDoNotCount(t *testing.T) {
-	_, brokers := broker(t, 1)
+	eachBroker(t, 1, reportsOfAnAbortedTransactionDoNotCount)
+}
+
+func reportsOfAnAbortedTransactionDoNotCount(t *testing.T, brokers []string) {
 	m := newMemory()
 	hop := client(t, brokers, kgo.TransactionalID("hop"))
 	ctx, cancel := context.WithTimeout(context.Background(), testLimit)
@@ -230,7 +248,10 @@ func TestReportsOfAnAbortedTransactionDoNotCount(t *testing.T) {
 }
 
 func TestStopStoresAndCommitsWhatWasPolled(t *testing.T) {
-	_, brokers := broker(t, 1)
+	eachBroker(t, 1, stopStoresAndCommitsWhatWasPolled)
+}
+
+func stopStoresAndCommitsWhatWasPolled(t *testing.T, brokers []string) {
 	producer, m := client(t, brokers), newMemory()
 	gate := make(chan struct{})
 	m.gate = gate
@@ -252,7 +273,10 @@ func TestStopStoresAndCommitsWhatWasPolled(t *testing.T) {
 }
 
 func TestTwoConsumersShareTheTopicWithoutLoss(t *testing.T) {
-	_, brokers := broker(t, 4)
+	eachBroker(t, 4, twoConsumersShareTheTopicWithoutLoss)
+}
+
+func twoConsumersShareTheTopicWithoutLoss(t *testing.T, brokers []string) {
 	producer, m := client(t, brokers), newMemory()
 	in := started(t, m, Config{})
 	send := func(from, to int) {
@@ -275,7 +299,10 @@ func TestTwoConsumersShareTheTopicWithoutLoss(t *testing.T) {
 }
 
 func TestTheTopicIsMadeOnceAndThenLeftAsItIs(t *testing.T) {
-	_, brokers := broker(t, 3)
+	eachBroker(t, 3, theTopicIsMadeOnceAndThenLeftAsItIs)
+}
+
+func theTopicIsMadeOnceAndThenLeftAsItIs(t *testing.T, brokers []string) {
 	ensure(t, brokers, TopicConfig{Partitions: 9, Replication: 1})
 	ctx, cancel := context.WithTimeout(context.Background(), testLimit)
 	defer cancel()

@@ -10,6 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/rollcallhq/rollcall/internal/testenv"
 )
 
 const testLimit = 30 * time.Second
@@ -22,7 +24,20 @@ func quick() []kgo.Opt {
 	}
 }
 
-// broker is a Kafka in this process with the topic of reports.
+// eachBroker runs a test on an embedded Kafka and on a real Apache Kafka, each with the topic of reports only.
+func eachBroker(t *testing.T, partitions int32, test func(t *testing.T, brokers []string)) {
+	testenv.EachKafka(t, func(t *testing.T, brokers []string) {
+		ensure(t, brokers, TopicConfig{Partitions: partitions, Replication: 1})
+		admin := kadm.NewClient(client(t, brokers))
+		until(t, newMemory(), "the topic is known", func() bool { // a broker hears of it after the controller has answered
+			topics, err := admin.ListTopics(t.Context(), Topic)
+			return err == nil && len(topics[Topic].Partitions) == int(partitions)
+		})
+		test(t, brokers)
+	})
+}
+
+// broker is a Kafka in this process with the topic of reports, whose answers a test may change.
 func broker(t *testing.T, partitions int32) (*kfake.Cluster, []string) {
 	t.Helper()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
@@ -125,7 +140,7 @@ func committed(t *testing.T, brokers []string) int64 {
 	ctx, cancel := context.WithTimeout(context.Background(), testLimit)
 	defer cancel()
 	offsets, err := kadm.NewClient(client(t, brokers)).FetchOffsets(ctx, Group)
-	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) { // nobody has joined yet
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) && !kerr.IsRetriable(err) { // nobody has joined, or Kafka cannot say yet
 		t.Fatal(err)
 	}
 	sum := int64(0)

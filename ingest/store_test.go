@@ -63,8 +63,11 @@ func TestAWindowLengthThatWasSetHoldsAtOnceForANewStream(t *testing.T) {
 }
 
 func TestHostileTextComesBackFromQuarantineAsItCame(t *testing.T) {
+	eachBroker(t, 1, hostileTextComesBackFromQuarantineAsItCame)
+}
+
+func hostileTextComesBackFromQuarantineAsItCame(t *testing.T, brokers []string) {
 	s := realStore(t)
-	_, brokers := broker(t, 1)
 	producer := client(t, brokers)
 	hostile := []byte("\xff\x00'; DROP TABLE rolls --\\' \" \n")
 	produce(t, producer, &kgo.Record{Key: []byte("orders"), Value: hostile}, record(t, "orders", 1))

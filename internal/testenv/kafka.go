@@ -134,7 +134,7 @@ func (s *apacheServer) stop() error {
 
 // empty deletes all topics and groups.
 func empty(ctx context.Context, brokers []string) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.MetadataMinAge(emptyPoll))
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.MetadataMinAge(emptyPoll/2))
 	if err != nil {
 		return err
 	}
@@ -142,12 +142,7 @@ func empty(ctx context.Context, brokers []string) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	admin := kadm.NewClient(client)
-	topics, err := admin.ListTopics(ctx)
-	if err != nil {
-		return fmt.Errorf("list topics: %w", err)
-	}
-	deleted, err := admin.DeleteTopics(ctx, topics.Names()...)
-	if err = errors.Join(err, deleted.Error()); err != nil {
+	if err := deleteTopics(ctx, admin); err != nil {
 		return fmt.Errorf("delete topics: %w", err)
 	}
 	groups, err := admin.ListGroups(ctx)
@@ -162,19 +157,45 @@ func empty(ctx context.Context, brokers []string) error {
 	return nil
 }
 
+// deleteTopics returns when the broker knows of no topic any more: it hears of it after the controller has answered, and
+// a client that was told of a topic which is then made anew would be lost.
+func deleteTopics(ctx context.Context, admin *kadm.Client) error {
+	return eventually(ctx, func() (bool, error) {
+		topics, err := admin.ListTopics(ctx)
+		if err != nil || len(topics) == 0 {
+			return true, err
+		}
+		deleted, err := admin.DeleteTopics(ctx, topics.Names()...)
+		if err = errors.Join(err, deleted.Error()); errors.Is(err, kerr.UnknownTopicOrPartition) {
+			err = nil // it is on its way
+		}
+		return false, err
+	})
+}
+
 // deleteGroup deletes a group, once members that died without leaving it are given up.
 func deleteGroup(ctx context.Context, admin *kadm.Client, group string) error {
+	return eventually(ctx, func() (bool, error) {
+		_, err := admin.DeleteGroup(ctx, group)
+		if errors.Is(err, kerr.NonEmptyGroup) {
+			return false, nil
+		}
+		return true, err
+	})
+}
+
+// eventually tries until it is done, fails, or ctx ends.
+func eventually(ctx context.Context, try func() (done bool, err error)) error {
 	tick := time.NewTicker(emptyPoll)
 	defer tick.Stop()
 	for {
-		_, err := admin.DeleteGroup(ctx, group)
-		if !errors.Is(err, kerr.NonEmptyGroup) {
+		if done, err := try(); done || err != nil {
 			return err
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return errors.Join(err, ctx.Err())
+			return ctx.Err()
 		}
 	}
 }
