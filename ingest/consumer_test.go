@@ -13,6 +13,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/rollcallhq/rollcall/internal/apachekafka"
+	"github.com/rollcallhq/rollcall/internal/testenv"
 )
 
 func TestReportsFromKafkaAreStoredAndTheirOffsetsCommitted(t *testing.T) {
@@ -347,5 +350,30 @@ func TestLagSaysWhenKafkaCannotBeAsked(t *testing.T) {
 	defer cancel()
 	if _, err := c.Lag(ctx); err == nil {
 		t.Error("no error although the broker is gone")
+	}
+}
+
+func TestAKafkaThatIsKilledAndComesBackLosesNoReport(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a real Apache Kafka is not for -short")
+	}
+	kafka := testenv.OwnApacheKafka(t, apachekafka.Config{})
+	ensure(t, kafka.Brokers(), TopicConfig{Partitions: 1, Replication: 1})
+	producer, m := client(t, kafka.Brokers()), newMemory()
+	consumer(t, started(t, m, Config{}), kafka.Brokers())
+	produce(t, producer, record(t, "orders", 1), record(t, "orders", 2))
+	until(t, m, "the first reports are stored", func() bool { return len(m.stored()) == 2 })
+	if err := kafka.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
+	defer cancel()
+	if err := kafka.Restart(ctx); err != nil {
+		t.Fatal(err)
+	}
+	produce(t, producer, record(t, "orders", 3))
+	until(t, m, "all offsets are committed", func() bool { return committed(t, kafka.Brokers()) == 3 })
+	if d := cmp.Diff(numbers(3), m.stored()); d != "" {
+		t.Error(d)
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/rollcallhq/rollcall/audit/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(suite{m}) }
 
 // books keeps every report, as a server that is always well.
 type books struct {
@@ -69,7 +69,7 @@ func cluster(t *testing.T, partitions int32) *kfake.Cluster {
 	return c
 }
 
-func client(t *testing.T, c *kfake.Cluster, opts ...kgo.Opt) *kgo.Client {
+func client(t *testing.T, c kafka, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	opts = append(opts, kgo.SeedBrokers(c.ListenAddrs()...), kgo.MetadataMinAge(100*time.Millisecond),
 		kgo.FetchMaxWait(250*time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond }))
@@ -94,6 +94,10 @@ func newProducer(t *testing.T, b *books) *kgoaudit.Producer {
 }
 
 func TestProducerNumbersBeforeTheBufferAndClosesWhenAllHasLeft(t *testing.T) {
+	onEach(t, producerNumbersBeforeTheBufferAndClosesWhenAllHasLeft)
+}
+
+func producerNumbersBeforeTheBufferAndClosesWhenAllHasLeft(t *testing.T, cluster newKafka) {
 	b := &books{}
 	p := newProducer(t, b)
 	cl := client(t, cluster(t, 3), kgo.WithHooks(p))
@@ -174,7 +178,7 @@ type consumer struct {
 	*kgoaudit.Consumer
 }
 
-func newConsumer(t *testing.T, c *kfake.Cluster, b *books) *consumer {
+func newConsumer(t *testing.T, c kafka, b *books) *consumer {
 	t.Helper()
 	hop, err := audit.NewHop(audit.HopConfig{Stream: "orders", Hop: "sink", After: []string{"app"}, Transport: b})
 	if err != nil {
@@ -215,6 +219,10 @@ func (c *consumer) lanes(t *testing.T, b *books) wire.Report {
 }
 
 func TestConsumerStatesTheWatermarksOfAllItsPartitions(t *testing.T) {
+	onEach(t, consumerStatesTheWatermarksOfAllItsPartitions)
+}
+
+func consumerStatesTheWatermarksOfAllItsPartitions(t *testing.T, cluster newKafka) {
 	produced, consumed := &books{}, &books{}
 	c := cluster(t, 4)
 	p := newProducer(t, produced)
@@ -254,6 +262,10 @@ func wantTo(n uint64) *roaring.Bitmap {
 }
 
 func TestLaneStaysWhileARecordIsNotProcessed(t *testing.T) {
+	onEach(t, laneStaysWhileARecordIsNotProcessed)
+}
+
+func laneStaysWhileARecordIsNotProcessed(t *testing.T, cluster newKafka) {
 	b := &books{}
 	c := cluster(t, 1)
 	out := client(t, c)
@@ -282,7 +294,9 @@ func TestLaneStaysWhileARecordIsNotProcessed(t *testing.T) {
 	}
 }
 
-func TestReporterKeysReportsByStream(t *testing.T) {
+func TestReporterKeysReportsByStream(t *testing.T) { onEach(t, reporterKeysReportsByStream) }
+
+func reporterKeysReportsByStream(t *testing.T, cluster newKafka) {
 	c := cluster(t, 1)
 	cl := client(t, c, kgo.ConsumeTopics(kgoaudit.ReportsTopic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	tr, err := kgoaudit.NewReporter(cl, "")
