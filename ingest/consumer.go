@@ -71,6 +71,7 @@ func (c *Consumer) options() []kgo.Opt {
 		kgo.ConsumerGroup(c.config.Group), kgo.ConsumeTopics(c.config.Topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), // the default begins near the end and would skip reports
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),      // a transactional hop's reports count with its output
+		kgo.KeepControlRecords(),                          // else the last marker of a transaction is never committed, and lags for ever
 		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
 		kgo.MaxDecompressBatchBytes(c.config.BatchBytes), kgo.FetchMaxBytes(32 << 20), kgo.FetchMaxPartitionBytes(8 << 20),
 	}, c.config.Opts...)

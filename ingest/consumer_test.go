@@ -243,11 +243,15 @@ func reportsOfAnAbortedTransactionDoNotCount(t *testing.T, brokers []string) {
 			t.Fatal(err)
 		}
 	}
-	consumer(t, started(t, m, Config{}), brokers)
+	c := consumer(t, started(t, m, Config{}), brokers)
 	until(t, m, "the committed report is stored", func() bool { return len(m.stored()) > 0 })
 	if d := cmp.Diff([]uint64{2}, m.stored()); d != "" {
 		t.Error(d)
 	}
+	until(t, m, "nothing is left to be read", func() bool { // the markers of the transactions have offsets too
+		lag, err := c.Lag(t.Context())
+		return err == nil && lag == 0
+	})
 }
 
 func TestStopStoresAndCommitsWhatWasPolled(t *testing.T) {

@@ -27,9 +27,11 @@ type pending struct {
 
 // store stores every record or puts it aside. It returns an error only when ctx ended: then nothing may be committed.
 func (c *Consumer) store(ctx context.Context, records []*kgo.Record) error {
-	waiting := make([]*pending, len(records))
-	for i, r := range records {
-		waiting[i] = &pending{record: r}
+	var waiting []*pending
+	for _, r := range records {
+		if !r.Attrs.IsControl() { // the end of a transaction holds no report
+			waiting = append(waiting, &pending{record: r})
+		}
 	}
 	var aside []setAside
 	err := c.retry(ctx, func() error {
