@@ -45,7 +45,7 @@ mkdir -p "$(cache_dir)"
 work=$(mktemp -d "$(cache_dir)/fetch-kafka.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 echo "fetching Apache Kafka $version"
-mvn -B -q -f "$pinned/pom.xml" -Dmaven.repo.local="$work/repository" "$COPY" \
+mvn -B -q -Dstyle.color=never -f "$pinned/pom.xml" -Dmaven.repo.local="$work/repository" "$COPY" \
   -DincludeScope=runtime -DoutputDirectory="$work/jars"
 intact "$work/jars"
 chmod 755 "$work/jars"
