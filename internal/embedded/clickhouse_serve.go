@@ -91,7 +91,7 @@ func writeClickHouseFile(s clickHouseSettings) (clickHouseFile, error) {
 		file.Fsync = 0
 	}
 	var err error
-	if file.TCPPort, err = freePort(savedPort(s.Dir)); err != nil {
+	if file.TCPPort, err = freePort(0); err != nil {
 		return file, err
 	}
 	if file.HTTPPort, err = freePort(0); err != nil {
@@ -138,10 +138,15 @@ func (f clickHouseFile) attend(ctx context.Context, ended <-chan struct{}, dir s
 		case <-tick.C:
 		}
 	}
-	if err := savePort(dir, f.TCPPort); err != nil {
+	guard, err := guardClickHouse(savedPort(dir), address(f.TCPPort))
+	if err != nil {
 		return err
 	}
-	ready(status{Addr: address(f.TCPPort), HTTP: address(f.HTTPPort)})
+	defer guard.stop()
+	if err := savePort(dir, guard.port()); err != nil {
+		return err
+	}
+	ready(status{Addr: address(guard.port()), HTTP: address(f.HTTPPort)})
 	select {
 	case <-ended:
 		return fmt.Errorf("embedded clickhouse ended by itself: see %s", f.Log)
