@@ -9,7 +9,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -107,6 +106,7 @@ type Config struct {
 	Heartbeat    time.Duration // of the live stream; default 15 s
 	Subscribers  int           // of the live stream at once; default 200
 	QueryTimeout time.Duration // for one call; default 25 s
+	Patience     time.Duration // how long a call may take before the store is asked whether it is there at all; default 5 s
 }
 
 func (c Config) withDefaults() Config {
@@ -118,6 +118,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.QueryTimeout <= 0 {
 		c.QueryTimeout = 25 * time.Second
+	}
+	if c.Patience <= 0 {
+		c.Patience = 5 * time.Second
 	}
 	return c
 }
@@ -132,8 +135,8 @@ type Inspector struct {
 	api         huma.API
 	hub         *hub
 	metrics     metrics
-	spec        []byte     // OpenAPI 3.1, YAML
-	puts        sync.Mutex // one change of settings at a time
+	spec        []byte        // OpenAPI 3.1, YAML
+	puts        chan struct{} // holds one value while settings are changed: one change at a time
 }
 
 // New builds the API. It dials nothing and starts nothing; an error tells of metrics registered
@@ -142,7 +145,9 @@ func New(deps Deps, config Config) (*Inspector, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	s := &Inspector{Deps: deps, config: config.withDefaults(), failures: access.NewFailures(), crossOrigin: http.NewCrossOriginProtection()}
+	s := &Inspector{
+		Deps: deps, config: config.withDefaults(), puts: make(chan struct{}, 1), failures: access.NewFailures(), crossOrigin: http.NewCrossOriginProtection(),
+	}
 	if err := s.metrics.register(deps.Registry); err != nil {
 		return nil, err
 	}

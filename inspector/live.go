@@ -65,17 +65,17 @@ func (s *Inspector) joinLive(ctx context.Context, last string) (*reader, []api.E
 }
 
 func (s *Inspector) snapshot(ctx context.Context) (json.RawMessage, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.config.QueryTimeout)
+	ctx, cancel := s.bound(ctx)
 	defer cancel()
 	now := s.Now()
 	infos, err := s.Auditor.Streams(ctx, now)
 	if err != nil {
-		return nil, err
+		return nil, givenUp(ctx, err)
 	}
 	sortBy(infos, streamName)
 	streams, err := s.streamsOf(ctx, infos, snapshotLast, now)
 	if err != nil {
-		return nil, err
+		return nil, givenUp(ctx, err)
 	}
 	return json.Marshal(api.Snapshot{Streams: streams})
 }

@@ -2,10 +2,12 @@ package inspector
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
@@ -79,14 +81,38 @@ func register[I, O any](s *Inspector, c call, handle func(context.Context, *I) (
 		if s.Auditor == nil {
 			return nil, notFound("this server does not have the role inspector")
 		}
-		ctx, cancel := context.WithTimeout(ctx, s.config.QueryTimeout)
+		ctx, cancel := s.bound(ctx)
 		defer cancel()
 		out, err := handle(ctx, in)
 		if err != nil {
-			return nil, s.problemOf(c.id, err)
+			return nil, s.problemOf(c.id, givenUp(ctx, err))
 		}
 		return out, nil
 	})
+}
+
+// bound gives a call its time. A call that takes long is given up where the store does not answer a ping either.
+func (s *Inspector) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, s.config.QueryTimeout)
+	ctx, giveUp := context.WithCancelCause(ctx)
+	watch := time.AfterFunc(s.config.Patience, func() {
+		if err := s.ping(ctx); err != nil {
+			giveUp(err)
+		}
+	})
+	return ctx, func() {
+		watch.Stop()
+		giveUp(nil)
+		cancel()
+	}
+}
+
+// givenUp is why a call was given up, where err only says that it was.
+func givenUp(ctx context.Context, err error) error {
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 func errorResponse(doc *huma.OpenAPI) *huma.Response {

@@ -84,8 +84,12 @@ func (s *Inspector) putSettings(ctx context.Context, stream string, asked api.Se
 	if err := checkName("path.stream", stream); err != nil {
 		return store.Settings{}, err
 	}
-	s.puts.Lock() // what is read below must still hold when it is written
-	defer s.puts.Unlock()
+	select { // what is read below must still hold when it is written
+	case s.puts <- struct{}{}:
+		defer func() { <-s.puts }()
+	case <-ctx.Done():
+		return store.Settings{}, ctx.Err()
+	}
 	next, err := s.nextSettings(ctx, stream, asked)
 	if err != nil {
 		return store.Settings{}, err

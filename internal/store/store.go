@@ -43,12 +43,13 @@ type Config struct {
 // Store is a pool of connections to one database.
 type Store struct {
 	conn     driver.Conn
+	pings    driver.Conn // apart, so that a ping tells of the server and not of how busy the pool is
 	database string
 }
 
 // Connect dials the server, makes the database where it is missing, and leaves its schema as it is; see Migrate.
 func Connect(ctx context.Context, c Config) (*Store, error) {
-	first, err := connect(c, "default")
+	first, err := connect(c, "default", 1)
 	if err != nil {
 		return nil, err
 	}
@@ -56,22 +57,26 @@ func Connect(ctx context.Context, c Config) (*Store, error) {
 	if err := errors.Join(err, first.Close()); err != nil {
 		return nil, fmt.Errorf("store: create database %q: %w", c.Database, away(err))
 	}
-	conn, err := connect(c, c.Database)
+	conn, err := connect(c, c.Database, 12)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{conn: conn, database: c.Database}, nil
+	pings, err := connect(c, c.Database, 2)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return &Store{conn: conn, pings: pings, database: c.Database}, nil
 }
 
-func connect(c Config, database string) (driver.Conn, error) {
+func connect(c Config, database string, most int) (driver.Conn, error) {
 	conn, err := clickhouse.Open(&clickhouse.Options{
 		Addr:         c.Addrs,
 		Auth:         clickhouse.Auth{Database: database, Username: c.User, Password: c.Password},
 		Compression:  &clickhouse.Compression{Method: clickhouse.CompressionLZ4},
 		DialTimeout:  5 * time.Second,
 		ReadTimeout:  60 * time.Second,
-		MaxOpenConns: 12,
-		MaxIdleConns: 6,
+		MaxOpenConns: most,
+		MaxIdleConns: max(1, most/2),
 		Settings: clickhouse.Settings{
 			"max_execution_time":              60,
 			"async_insert":                    0,
@@ -86,10 +91,19 @@ func connect(c Config, database string) (driver.Conn, error) {
 }
 
 // Close ends all connections.
-func (s *Store) Close() error { return s.conn.Close() }
+func (s *Store) Close() error { return errors.Join(s.conn.Close(), s.pings.Close()) }
 
-// Ping says whether the server answers; its error wraps ErrAway.
-func (s *Store) Ping(ctx context.Context) error { return away(s.conn.Ping(ctx)) }
+// Ping says whether the server answers before ctx ends; its error wraps ErrAway.
+func (s *Store) Ping(ctx context.Context) error {
+	answered := make(chan error, 1)
+	go func() { answered <- away(s.pings.Ping(ctx)) }() // the driver gives a server that hangs time of its own for the handshake
+	select {
+	case err := <-answered:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: it did not answer a ping: %w", ErrAway, ctx.Err())
+	}
+}
 
 const selectSynced = `SELECT toString(value) FROM system.merge_tree_settings WHERE name = 'fsync_after_insert'`
 
