@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,14 +46,25 @@ func TestAPingIsAnsweredWhileEveryConnectionIsBusy(t *testing.T) {
 	s := migrated(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	var busy sync.WaitGroup
+	defer busy.Wait()
+	defer cancel()
+	started := make(chan struct{}, 100)
 	for range s.conn.Stats().MaxOpenConns {
-		rows, err := s.conn.Query(ctx, "SELECT sleepEachRow(0.1) FROM numbers(600) SETTINGS max_block_size = 1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func(rows driver.Rows) { _ = rows.Close() }(rows)
+		busy.Go(func() {
+			const slow = "SELECT sleepEachRow(0.1) FROM numbers(600) SETTINGS max_block_size = 1"
+			_ = s.query(ctx, "be busy", slow, params{}, func(driver.Rows) error { // it ends with the test
+				select {
+				case started <- struct{}{}:
+				default:
+				}
+				return nil
+			})
+		})
 	}
-	defer cancel() // before the rows are closed, which would wait for them
+	for range s.conn.Stats().MaxOpenConns {
+		<-started
+	}
 	ping, stop := context.WithTimeout(t.Context(), 3*time.Second)
 	defer stop()
 	if err := s.Ping(ping); err != nil {

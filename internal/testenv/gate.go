@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"context"
 	"net"
 	"sync"
 	"testing"
@@ -76,7 +77,7 @@ func (g *Gate) accept() {
 		if err != nil {
 			return
 		}
-		service, err := net.Dial("tcp", g.to)
+		service, err := (&net.Dialer{Timeout: startLimit}).DialContext(context.Background(), "tcp", g.to)
 		if err != nil {
 			client.Close()
 			continue
