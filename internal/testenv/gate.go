@@ -13,11 +13,11 @@ type Gate struct {
 	to       string
 	listener net.Listener
 
-	mu    sync.Mutex
-	open  chan struct{} // closed while the gate is open
-	conns map[net.Conn]struct{}
-	ended bool
-	all   sync.WaitGroup
+	mu      sync.Mutex
+	open    chan struct{} // closed while the gate is open
+	clients map[net.Conn]struct{}
+	ended   bool
+	all     sync.WaitGroup
 }
 
 // NewGate returns a gate before the service at addr, host:port. It ends, with all its connections, when the test does.
@@ -27,7 +27,7 @@ func NewGate(t testing.TB, addr string) *Gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &Gate{to: addr, listener: listener, open: make(chan struct{}), conns: map[net.Conn]struct{}{}}
+	g := &Gate{to: addr, listener: listener, open: make(chan struct{}), clients: map[net.Conn]struct{}{}}
 	close(g.open)
 	g.all.Go(g.accept)
 	t.Cleanup(g.end)
@@ -60,14 +60,14 @@ func (g *Gate) Open() {
 }
 
 func (g *Gate) end() {
-	g.mu.Lock()
-	g.ended = true
-	for c := range g.conns {
-		c.Close()
-	}
-	g.mu.Unlock()
 	g.Open()
 	g.listener.Close()
+	g.mu.Lock()
+	g.ended = true
+	for c := range g.clients {
+		c.Close() // the services hear that, and hang up
+	}
+	g.mu.Unlock()
 	g.all.Wait()
 }
 
@@ -82,39 +82,47 @@ func (g *Gate) accept() {
 			client.Close()
 			continue
 		}
-		if g.keep(client) && g.keep(service) {
-			g.all.Go(func() { g.pass(client, service) })
-			g.all.Go(func() { g.pass(service, client) })
+		if !g.keep(client) {
+			service.Close()
+			return
 		}
+		g.all.Go(func() { g.between(client, service) })
 	}
 }
 
-// keep remembers a connection, so that it ends with the gate.
-func (g *Gate) keep(c net.Conn) bool {
+// keep remembers a client, so that its connection ends with the gate.
+func (g *Gate) keep(client net.Conn) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.ended {
-		c.Close()
+		client.Close()
 		return false
 	}
-	g.conns[c] = struct{}{}
+	g.clients[client] = struct{}{}
 	return true
 }
 
-// pass copies what one side says to the other, each piece once the gate is open.
+func (g *Gate) between(client, service net.Conn) {
+	defer client.Close()
+	defer service.Close()
+	var asks sync.WaitGroup
+	asks.Go(func() { g.pass(client, service) })
+	g.pass(service, client)
+	asks.Wait()
+}
+
+// pass copies what one side says to the other, each piece once the gate is open, and hangs up as that side does: what the other still says
+// is read to its end, since the embedded ClickHouse does not survive a reset.
 func (g *Gate) pass(from, to net.Conn) {
-	defer from.Close()
-	defer to.Close()
 	piece := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(piece)
 		<-g.opened()
 		if n > 0 {
-			if _, err := to.Write(piece[:n]); err != nil {
-				return
-			}
+			_, _ = to.Write(piece[:n]) // to one who has gone; what it says is read all the same
 		}
 		if err != nil {
+			_ = to.(*net.TCPConn).CloseWrite()
 			return
 		}
 	}
