@@ -84,6 +84,9 @@ func TestWrongRequestsAreToldWhatIsWrong(t *testing.T) {
 		{"closing an unknown emitter", "POST", "/streams/orders/emitters/0199f09c-1d2e-4abc-9def-012300000001/close", `{"at":"2026-11-22T05:00:00Z","why":"x"}`, 404, "has no emitter"},
 		{"closing an emitter that is no UUID", "POST", "/streams/orders/emitters/x/close", `{"at":"2026-11-22T05:00:00Z","why":"x"}`, 400, "not a UUID"},
 		{"closing a UID as a source", "POST", "/streams/orders/sources/0199f09c-1d2e-8abc-9def-012300000007/close", `{"at":"2026-11-22T05:00:00Z","why":"x"}`, 400, "0199f09c-1d2e-8abc-9def-012300000000"},
+		{"closing a source that no hop reported", "POST", "/streams/orders/sources/0199f09c-1d2e-8abc-9def-012300000000/close", `{"at":"2026-11-22T05:00:00Z","why":"x"}`, 404, "no hop of stream orders has reported an event of source 0199f09c-1d2e-8abc-9def-012300000000"},
+		{"closing a lane of a hop that has none", "POST", "/streams/orders/lanes/close", `{"at":"2026-11-22T05:00:00Z","why":"x","hop":"app","lane":"orders/0"}`, 404, "hop app of stream orders has never stated a lane nor how many it has"},
+		{"closing a lane of a hop that was never heard of", "POST", "/streams/orders/lanes/close", `{"at":"2026-11-22T05:00:00Z","why":"x","hop":"sink","lane":"orders/0"}`, 404, "hop sink of stream orders has never stated a lane"},
 		{"closing a lane of no hop", "POST", "/streams/orders/lanes/close", `{"at":"2026-11-22T05:00:00Z","why":"x","hop":"xx","lane":"orders/0"}`, 404, "it has app, agent, sink"},
 		{"closing a lane without its name", "POST", "/streams/orders/lanes/close", `{"at":"2026-11-22T05:00:00Z","why":"x","hop":"app"}`, 400, "which lane"},
 	} {

@@ -121,6 +121,13 @@ func (s *Inspector) closeSource(ctx context.Context, in *closeInput) (*answer[ap
 	if !c.ID.Numbered() || c.ID.Sequence() != 0 {
 		return nil, fault("path.id", "%s is not the id of a source: a UUIDv8 whose last eight digits are zero; the source of this UID is %s", c.ID, c.ID.Source())
 	}
+	seen, err := s.Store.HasSource(ctx, in.Stream, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	if !seen {
+		return nil, notFound("no hop of stream %s has reported an event of source %s, so it holds no window", in.Stream, c.ID)
+	}
 	return s.addClosing(ctx, c)
 }
 
@@ -140,7 +147,25 @@ func (s *Inspector) closeLane(ctx context.Context, in *closeLaneInput) (*answer[
 		return nil, notFound("stream %s has no hop %q; it has %s", in.Stream, c.Hop,
 			strings.Join(rows(info.Hops, func(h store.HopInfo) string { return h.Hop }), ", "))
 	}
+	hops, err := s.Store.Hops(ctx, []string{in.Stream})
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(hops[in.Stream], func(h store.HopSummary) bool { return h.Hop == c.Hop && hasLanes(h) }) {
+		return nil, notFound("hop %s of stream %s has never stated a lane nor how many it has, so no lane of it holds a window", c.Hop, in.Stream)
+	}
 	return s.addClosing(ctx, c)
+}
+
+// hasLanes says whether the hop has lanes other than its emitters. One that nobody ever stated may be among them: it holds windows where the
+// hop says that it has more lanes than were heard of.
+func hasLanes(h store.HopSummary) bool {
+	for lane := range h.LaneFirst {
+		if lane != "" {
+			return true
+		}
+	}
+	return len(h.LaneCounts) > 0
 }
 
 // closing reads the body of a close call of a stream that is known.

@@ -123,6 +123,8 @@ type memory struct {
 	reports    map[string]bool
 	emitters   []store.Emitter
 	closings   []store.Closing
+	sources    []wire.UID
+	hops       []store.HopSummary
 	quarantine []store.Quarantined
 	latencies  map[store.LatencyKey]store.Histogram
 	err        error
@@ -156,6 +158,14 @@ func (m *memory) AddClosing(_ context.Context, c store.Closing) error {
 }
 
 func (m *memory) Closings(context.Context, string) ([]store.Closing, error) { return m.closings, m.err }
+
+func (m *memory) HasSource(_ context.Context, _ string, source wire.UID) (bool, error) {
+	return slices.Contains(m.sources, source), m.err
+}
+
+func (m *memory) Hops(_ context.Context, streams []string) (map[string][]store.HopSummary, error) {
+	return map[string][]store.HopSummary{streams[0]: m.hops}, m.err
+}
 
 // Latencies reads instants in seconds, as the store does.
 func (m *memory) Latencies(_ context.Context, _ string, from, to time.Time) (map[store.LatencyKey]store.Histogram, error) {
@@ -199,6 +209,7 @@ func newFixture(t *testing.T, change ...func(*Deps, *Config)) *fixture {
 		Auditor: a, Store: m, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { return testNow },
 	}
+	m.hops = []store.HopSummary{{Hop: "app", LaneFirst: map[string]int64{"": 1}}} // a hop whose emitters are its lanes
 	config := Config{Version: "test"}
 	for _, c := range change {
 		c(&deps, &config)

@@ -63,9 +63,15 @@ type Settings interface {
 	HasReports(ctx context.Context, stream string) (bool, error)
 }
 
-// Emitters tells which instances run, and keeps what people closed.
+// Emitters tells which instances run, and what there is beside them that can hold a window.
 type Emitters interface {
 	Emitters(ctx context.Context, stream string) ([]store.Emitter, error)
+	HasSource(ctx context.Context, stream string, source wire.UID) (bool, error)
+	Hops(ctx context.Context, streams []string) (map[string][]store.HopSummary, error)
+}
+
+// Closings keeps what people closed.
+type Closings interface {
 	AddClosing(ctx context.Context, closing store.Closing) error
 	Closings(ctx context.Context, stream string) ([]store.Closing, error)
 }
@@ -74,6 +80,7 @@ type Emitters interface {
 type Store interface {
 	Settings
 	Emitters
+	Closings
 	Latencies(ctx context.Context, stream string, from, to time.Time) (map[store.LatencyKey]store.Histogram, error)
 	Quarantined(ctx context.Context, after string, limit int) ([]store.Quarantined, error)
 	Ping(ctx context.Context) error

@@ -6,6 +6,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
+
+	"github.com/rollcallhq/rollcall/audit/wire"
 )
 
 // AddClosing stores a person's word and has the stream's windows looked at again.
@@ -15,6 +17,17 @@ func (s *Store) AddClosing(ctx context.Context, c Closing) error {
 		return err
 	}
 	return s.markWhole(ctx, c.Stream)
+}
+
+const selectHasSource = `
+SELECT count() FROM (SELECT 1 FROM sources WHERE stream = {stream:String} AND source = {source:UUID} LIMIT 1)`
+
+// HasSource says whether any hop of the stream reported an event of the source.
+func (s *Store) HasSource(ctx context.Context, stream string, source wire.UID) (bool, error) {
+	var n uint64
+	args := params{}.value("stream", stream).value("source", source.String())
+	err := s.query(ctx, "look for a source", selectHasSource, args, func(r driver.Rows) error { return r.Scan(&n) })
+	return n > 0, err
 }
 
 const selectClosings = `

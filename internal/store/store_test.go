@@ -317,6 +317,26 @@ func TestTwoReportsOfOneNumberAreBothThereAfterAMerge(t *testing.T) {
 	}
 }
 
+func TestASourceIsKnownInTheStreamsWhoseHopsReportedIt(t *testing.T) {
+	s := migrated(t)
+	r := report("orders", 1, roaring.BitmapOf(1))
+	ended := wire.UID{1, 0x99, 0xf0, 0, 0, 0, 0x80, 0, 0x80, 0, 0, 2}
+	r.Ended = []wire.Ended{{Emitter: wire.UID{8}, Source: ended, Windows: map[time.Time][2]uint32{start: {0, 4}}}}
+	if err := s.Insert(t.Context(), []Received{r, report("clicks", 1, roaring.BitmapOf(1))}); err != nil {
+		t.Fatal(err)
+	}
+	seen := r.Windows[0].Sources[0].ID
+	for _, c := range []struct {
+		stream string
+		source wire.UID
+		want   bool
+	}{{"orders", seen, true}, {"orders", ended, true}, {"clicks", seen, true}, {"clicks", ended, false}, {"orders", wire.UID{1}, false}, {"", seen, false}} {
+		if got, err := s.HasSource(t.Context(), c.stream, c.source); err != nil || got != c.want {
+			t.Errorf("source %s of stream %q is known: %v, %v", c.source, c.stream, got, err)
+		}
+	}
+}
+
 func TestReportsCountUpToTheFirstMissingNumber(t *testing.T) {
 	s := migrated(t)
 	for _, n := range []uint64{1, 2, 5, 1 << 40} {
