@@ -26,6 +26,7 @@ type Consumer struct {
 	admin  *kadm.Client
 	hop    *audit.Hop
 	topics []string
+	fields Fields
 
 	mu    sync.Mutex
 	lanes map[partition]*lane
@@ -53,6 +54,24 @@ func NewConsumer(client *kgo.Client, hop *audit.Hop, topics ...string) *Consumer
 		client: client, admin: kadm.NewClient(client), hop: hop, topics: topics,
 		lanes: make(map[partition]*lane),
 	}
+}
+
+// UseFields sets where records have their identity that have neither an audit header
+// nor the attributes of CloudEvents. Call it before Observe. It returns an error when
+// the fields cannot be such.
+func (c *Consumer) UseFields(f Fields) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	c.fields = f
+	return nil
+}
+
+// Observe takes a record over, after the hop answers for it; see Observe and
+// UseFields.
+func (c *Consumer) Observe(r *kgo.Record, at time.Time) audit.Mark {
+	id, err := Identify(r, c.fields)
+	return c.hop.TakeAs(id, err, r.Value, at)
 }
 
 // Mark reads the clock, then asks for the partitions and their end offsets, and

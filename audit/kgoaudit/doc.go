@@ -1,7 +1,8 @@
 // Package kgoaudit joins package audit to the franz-go Kafka client. It owns the
-// record header, hooks that number and follow what a client produces (Producer), the
-// watermarks of what a client consumes (Consumer), and reports sent through Kafka
-// (Reporter). It must not know how reports are made or stored.
+// record header, how a record is known that has none (Identify), hooks that number and
+// follow what a client produces (Producer), the watermarks of what a client consumes
+// (Consumer), and reports sent through Kafka (Reporter). It must not know how reports
+// are made or stored.
 //
 // Traps, each of which has cost somebody events:
 //

@@ -64,3 +64,16 @@ func ExampleConsumer() {
 		}
 	}
 }
+
+// Records of a producer that cannot be instrumented are known by an identity of its own making.
+func ExampleConsumer_UseFields() {
+	var client *kgo.Client
+	var hop *audit.Hop
+	r := &kgo.Record{Value: []byte(`{"order":{"id":77413,"placedAt":"2026-11-22T05:10:07.120Z"}}`)}
+
+	lanes := kgoaudit.NewConsumer(client, hop, "orders")
+	err := lanes.UseFields(kgoaudit.Fields{UID: "/order/id", ProducedAt: "/order/placedAt"})
+	lanes.Observe(r, time.Now()) // in place of kgoaudit.Observe
+
+	fmt.Println(err)
+}

@@ -53,6 +53,22 @@ func (b *books) roll(k wire.Kind) *roaring.Bitmap {
 	return out
 }
 
+// counts are those of the foreign UIDs, and of the events without a window; the highest told of each.
+func (b *books) counts() (map[string]uint64, wire.Unplaced) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	foreign, unplaced := map[string]uint64{}, wire.Unplaced{}
+	for _, r := range b.reports {
+		for _, w := range r.Windows {
+			for _, f := range w.Foreign {
+				foreign[f.UID] = max(foreign[f.UID], f.Count)
+			}
+			unplaced.Unreadable, unplaced.NoUID = max(unplaced.Unreadable, w.Unplaced.Unreadable), max(unplaced.NoUID, w.Unplaced.NoUID)
+		}
+	}
+	return foreign, unplaced
+}
+
 func (b *books) last() wire.Report {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -196,9 +212,15 @@ func newConsumer(t *testing.T, c kafka, b *books) *consumer {
 	return &consumer{cl, hop, kgoaudit.NewConsumer(cl, hop, "orders")}
 }
 
+// waitShortly bounds one poll.
+func waitShortly(t *testing.T) (context.Context, context.CancelFunc) {
+	t.Helper()
+	return context.WithTimeout(t.Context(), 300*time.Millisecond)
+}
+
 func (c *consumer) round(t *testing.T) int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := waitShortly(t)
 	defer cancel()
 	fetches := c.client.PollFetches(ctx)
 	fetches.EachRecord(func(r *kgo.Record) { kgoaudit.Observe(c.hop, r, time.Now()) })

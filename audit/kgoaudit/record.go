@@ -49,19 +49,13 @@ func dropHeader(r *kgo.Record) {
 	}
 }
 
-// Observe takes a record over at a hop, after the hop answers for it. A record
-// without a header or with one that cannot be read is counted as unplaced.
+// Observe takes a record over at a hop, after the hop answers for it. It is known by
+// its audit header, else by the attributes of CloudEvents; see Identify. A record
+// without an identity, or with one that cannot be read, is counted as unplaced, and
+// flows on like any other.
 func Observe(hop *audit.Hop, r *kgo.Record, at time.Time) audit.Mark {
-	h, err := ReadHeader(r)
-	switch {
-	case errors.Is(err, ErrNoHeader):
-		hop.NoUID(at)
-	case err != nil:
-		hop.Unreadable(at)
-	default:
-		return hop.Take(h, r.Value, at)
-	}
-	return audit.MarkUnplaced
+	id, err := Identify(r, Fields{})
+	return hop.TakeAs(id, err, r.Value, at)
 }
 
 // Lane returns the name of a partition's lane, such as "orders/0".
