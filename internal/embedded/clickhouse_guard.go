@@ -3,6 +3,7 @@ package embedded
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -61,7 +62,7 @@ func (g *clickHouseGuard) relay(client net.Conn) {
 	if err != nil {
 		return
 	}
-	service, err := net.Dial("tcp", g.to)
+	service, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", g.to)
 	if err != nil {
 		return
 	}
