@@ -209,7 +209,10 @@ func newFixture(t *testing.T, change ...func(*Deps, *Config)) *fixture {
 		Auditor: a, Store: m, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { return testNow },
 	}
-	m.hops = []store.HopSummary{{Hop: "app", LaneFirst: map[string]int64{"": 1}}} // a hop whose emitters are its lanes
+	m.hops = []store.HopSummary{
+		{Hop: "app", LaneFirst: map[string]int64{"": 1}}, // its emitters are its lanes
+		{Hop: "agent", LaneFirst: map[string]int64{"orders/0": 1}},
+	}
 	config := Config{Version: "test"}
 	for _, c := range change {
 		c(&deps, &config)

@@ -182,7 +182,7 @@ func TestWhoIsTheNameOfTheToken(t *testing.T) {
 			if name == access.Local {
 				d.Access = nil
 			}
-			w := d.with(name, "POST", "/api/v1/streams/orders/lanes/close", `{"at":"2026-11-22T05:00:00Z","why":"gone","hop":"app","lane":"orders/0"}`)
+			w := d.with(name, "POST", "/api/v1/streams/orders/lanes/close", `{"at":"2026-11-22T05:00:00Z","why":"gone","hop":"agent","lane":"orders/0"}`)
 			var closing api.Closing
 			if err := json.Unmarshal(w.Body.Bytes(), &closing); err != nil || closing.Who != name || d.store.closings[0].Who != name {
 				t.Errorf("%v %+v, stored %+v", err, closing, d.store.closings)

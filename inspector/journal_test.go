@@ -52,7 +52,7 @@ func TestEveryChangeIsLoggedWithWhoMadeItAndWhatCameOfIt(t *testing.T) {
 	}{
 		{"operator", "PUT", "/api/v1/streams/orders", `{}`, "INFO", "operator", "operator", put, 200, "orders", "", "r-1"},
 		{"admin", "PUT", "/api/v1/streams/orders", `{"x":1}`, "INFO", "admin", "admin", put, 400, "orders", "", "r-2"},
-		{"operator", "POST", "/api/v1/streams/orders/lanes/close", `{"at":"2026-11-22T05:00:00Z","why":"x","hop":"app","lane":"l"}`, "INFO", "operator", "operator", closing, 200, "orders", "", "r-3"},
+		{"operator", "POST", "/api/v1/streams/orders/lanes/close", `{"at":"2026-11-22T05:00:00Z","why":"x","hop":"agent","lane":"l"}`, "INFO", "operator", "operator", closing, 200, "orders", "", "r-3"},
 		{"operator", "POST", "/api/v1/reports?backfill=true", `{}`, "INFO", "operator", "operator", reportsRoute, 200, "", "", "r-4"},
 		{"ingest", "POST", "/api/v1/reports", `{}`, "DEBUG", "ingest", "ingest", reportsRoute, 200, "", "", "r-5"},
 		{"viewer", "PUT", "/api/v1/streams/orders", `{}`, "WARN", "viewer", "viewer", put, 403, "orders", "role", "r-6"},

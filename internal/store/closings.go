@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/hex"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -20,12 +21,12 @@ func (s *Store) AddClosing(ctx context.Context, c Closing) error {
 }
 
 const selectHasSource = `
-SELECT count() FROM (SELECT 1 FROM sources WHERE stream = {stream:String} AND source = {source:UUID} LIMIT 1)`
+SELECT count() FROM (SELECT 1 FROM sources WHERE stream = {stream:String} AND source = toFixedString(unhex({source:String}), 16) LIMIT 1)`
 
 // HasSource says whether any hop of the stream reported an event of the source.
 func (s *Store) HasSource(ctx context.Context, stream string, source wire.UID) (bool, error) {
 	var n uint64
-	args := params{}.value("stream", stream).value("source", source.String())
+	args := params{}.value("stream", stream).value("source", hex.EncodeToString(source[:]))
 	err := s.query(ctx, "look for a source", selectHasSource, args, func(r driver.Rows) error { return r.Scan(&n) })
 	return n > 0, err
 }
