@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -19,14 +18,13 @@ import (
 // files beyond it was written by a process that died, and is cut off at the next start. A file that is
 // finished loses its suffix after the state that says so, so a finished file is whole.
 type output struct {
+	disk  disk
 	dir   string
 	state sinkState
-	open  map[int32]*os.File
+	open  map[int32]diskFile
 	dirty map[int32]bool
 	since map[int32]time.Time
 	line  []byte // buffer of write
-	// step is told each step of commit before it is done; tests stop there, as a crash would.
-	step func(string) error
 }
 
 // sinkState is state.json.
@@ -49,15 +47,15 @@ const (
 )
 
 // openOutput opens the directory and cuts it back to its state.
-func openOutput(dir string) (*output, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+func openOutput(on disk, dir string) (*output, error) {
+	if err := on.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("make the sink's directory: %w", err)
 	}
 	o := &output{
-		dir: dir, state: sinkState{Parts: map[int32]part{}}, open: map[int32]*os.File{}, dirty: map[int32]bool{},
-		since: map[int32]time.Time{}, step: func(string) error { return nil },
+		disk: on, dir: dir, state: sinkState{Parts: map[int32]part{}},
+		open: map[int32]diskFile{}, dirty: map[int32]bool{}, since: map[int32]time.Time{},
 	}
-	text, err := os.ReadFile(o.path("state.json"))
+	text, err := on.ReadFile(o.path("state.json"))
 	if err == nil {
 		err = json.Unmarshal(text, &o.state)
 	}
@@ -78,12 +76,12 @@ func fileName(partition int32, first int64) string {
 
 // recover finishes what the state calls finished, cuts what it counts in part and removes what it does not know.
 func (o *output) recover() error {
-	entries, err := os.ReadDir(o.dir)
+	names, err := o.disk.List(o.dir)
 	if err != nil {
 		return err
 	}
-	for _, entry := range entries {
-		name, isPart := strings.CutSuffix(entry.Name(), unfinished)
+	for _, name := range names {
+		name, isPart := strings.CutSuffix(name, unfinished)
 		if !isPart {
 			continue
 		}
@@ -103,12 +101,20 @@ func (o *output) recoverFile(name string) error {
 	p, known := o.state.Parts[partition]
 	switch path := o.path(name + unfinished); {
 	case known && p.First == first:
-		return os.Truncate(path, p.Length)
+		return o.cut(path, p.Length)
 	case known && first < p.Next:
-		return os.Rename(path, o.path(name))
+		return o.disk.Rename(path, o.path(name))
 	default:
-		return os.Remove(path)
+		return o.disk.Remove(path)
 	}
+}
+
+func (o *output) cut(path string, length int64) error {
+	file, err := o.disk.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Truncate(length), file.Close())
 }
 
 // part returns a partition's state as it is now; a partition never met begins at offset 0.
@@ -148,11 +154,11 @@ func (o *output) skip(partition int32, offset int64) {
 	o.state.Parts[partition] = p
 }
 
-func (o *output) file(partition int32, first int64) (*os.File, error) {
+func (o *output) file(partition int32, first int64) (diskFile, error) {
 	if file, ok := o.open[partition]; ok {
 		return file, nil
 	}
-	file, err := os.OpenFile(o.path(fileName(partition, first)+unfinished), os.O_CREATE|os.O_RDWR, 0o644)
+	file, err := o.disk.Open(o.path(fileName(partition, first) + unfinished))
 	if err != nil {
 		return nil, fmt.Errorf("open the output of partition %d: %w", partition, err)
 	}
@@ -164,7 +170,7 @@ func (o *output) file(partition int32, first int64) (*os.File, error) {
 // After it returned nil a restart begins here; after an error, or a crash, here or where it began before.
 func (o *output) commit(checkpoint []byte, now time.Time) error {
 	for partition := range o.dirty {
-		if err := o.do("sync", o.open[partition].Sync); err != nil {
+		if err := o.open[partition].Sync(); err != nil {
 			return fmt.Errorf("sync the output of partition %d: %w", partition, err)
 		}
 	}
@@ -196,13 +202,25 @@ func (o *output) saveState() error {
 		return err
 	}
 	fresh := o.path("state.json.new")
-	if err := o.do("write state", func() error { return writeSynced(fresh, text) }); err != nil {
+	if err := o.writeSynced(fresh, text); err != nil {
 		return err
 	}
-	if err := o.do("replace state", func() error { return os.Rename(fresh, o.path("state.json")) }); err != nil {
+	if err := o.disk.Rename(fresh, o.path("state.json")); err != nil {
 		return err
 	}
-	return o.do("sync directory", func() error { return syncDir(o.dir) })
+	return o.disk.SyncDir(o.dir)
+}
+
+func (o *output) writeSynced(path string, text []byte) error {
+	file, err := o.disk.Open(path)
+	if err != nil {
+		return err
+	}
+	err = file.Truncate(0)
+	if err == nil {
+		_, err = file.WriteAt(text, 0)
+	}
+	return errors.Join(err, file.Sync(), file.Close())
 }
 
 // publish takes the suffix off the finished files.
@@ -212,18 +230,11 @@ func (o *output) publish(finished map[int32]string) error {
 			_ = file.Close() // synced; nothing is left to be written
 			delete(o.open, partition)
 		}
-		if err := o.do("publish", func() error { return os.Rename(o.path(name+unfinished), o.path(name)) }); err != nil {
+		if err := o.disk.Rename(o.path(name+unfinished), o.path(name)); err != nil {
 			return fmt.Errorf("publish %s: %w", name, err)
 		}
 	}
 	return nil
-}
-
-func (o *output) do(name string, act func() error) error {
-	if err := o.step(name); err != nil {
-		return err
-	}
-	return act()
 }
 
 func (o *output) close() error {
@@ -232,21 +243,4 @@ func (o *output) close() error {
 		errs = append(errs, file.Close())
 	}
 	return errors.Join(errs...)
-}
-
-func writeSynced(path string, text []byte) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(text)
-	return errors.Join(err, file.Sync(), file.Close())
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

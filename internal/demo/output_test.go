@@ -15,14 +15,50 @@ import (
 
 var errCrash = errors.New("the process dies here")
 
-// crashAt makes the n-th step of o the last one of its process.
-func crashAt(o *output, n int) {
-	o.step = func(string) error {
-		if n--; n < 0 {
-			return errCrash
-		}
-		return nil
+// dying is a disk on which the process dies before its n-th change of a name or sync.
+type dying struct {
+	osDisk
+	left *int
+}
+
+func crashAt(n int) dying { return dying{left: &n} }
+
+func (d dying) step() error {
+	if *d.left--; *d.left < 0 {
+		return errCrash
 	}
+	return nil
+}
+
+func (d dying) Open(path string) (diskFile, error) {
+	file, err := d.osDisk.Open(path)
+	return dyingFile{file, d}, err
+}
+
+func (d dying) Rename(from, to string) error {
+	if err := d.step(); err != nil {
+		return err
+	}
+	return d.osDisk.Rename(from, to)
+}
+
+func (d dying) SyncDir(path string) error {
+	if err := d.step(); err != nil {
+		return err
+	}
+	return d.osDisk.SyncDir(path)
+}
+
+type dyingFile struct {
+	diskFile
+	disk dying
+}
+
+func (f dyingFile) Sync() error {
+	if err := f.disk.step(); err != nil {
+		return err
+	}
+	return f.diskFile.Sync()
 }
 
 // deliver writes offsets 0 to 29 of two partitions, commits after every fourth, and starts again from
@@ -31,15 +67,15 @@ func deliver(t *testing.T, dir string, crash int) int {
 	t.Helper()
 	now, crashes := time.Unix(0, 0), 0
 	for {
-		o, err := openOutput(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
+		var on disk = osDisk{}
 		if crashes == 0 {
-			crashAt(o, crash)
+			on = crashAt(crash)
 		}
-		err = deliverFrom(o, &now)
-		_ = o.close()
+		o, err := openOutput(on, dir)
+		if err == nil {
+			err = deliverFrom(o, &now)
+			_ = o.close()
+		}
 		if err == nil {
 			return crashes
 		}
@@ -75,7 +111,7 @@ func deliverFrom(o *output, now *time.Time) error {
 // lines returns what counts of the output: finished files, and unfinished ones as far as recovery leaves them.
 func lines(t *testing.T, dir string) []string {
 	t.Helper()
-	o, err := openOutput(dir)
+	o, err := openOutput(osDisk{}, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,15 +157,12 @@ func TestOutputHoldsEveryEventOnceWhereverItCrashed(t *testing.T) {
 func TestCheckpointAndPositionAreOfTheSameStep(t *testing.T) {
 	for crash := range 40 {
 		dir := t.TempDir()
-		o, err := openOutput(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		crashAt(o, crash)
 		now := time.Unix(0, 0)
-		_ = deliverFrom(o, &now)
-		_ = o.close()
-		again, err := openOutput(dir)
+		if o, err := openOutput(crashAt(crash), dir); err == nil {
+			_ = deliverFrom(o, &now)
+			_ = o.close()
+		}
+		again, err := openOutput(osDisk{}, dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +179,7 @@ func TestCheckpointAndPositionAreOfTheSameStep(t *testing.T) {
 
 func TestWhatWasWrittenAfterTheLastCommitIsCutOff(t *testing.T) {
 	dir := t.TempDir()
-	o, err := openOutput(dir)
+	o, err := openOutput(osDisk{}, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +212,7 @@ func TestStrayFilesDoNotCountAndForeignOnesAreRefused(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "notes"+unfinished), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openOutput(dir); err == nil || !strings.Contains(err.Error(), "notes") {
+	if _, err := openOutput(osDisk{}, dir); err == nil || !strings.Contains(err.Error(), "notes") {
 		t.Errorf("a file of another program is taken for output: %v", err)
 	}
 }
@@ -189,7 +222,7 @@ func TestUnreadableStateIsAnErrorNotAFreshStart(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "state.json"), []byte("{"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openOutput(dir); err == nil {
+	if _, err := openOutput(osDisk{}, dir); err == nil {
 		t.Error("a torn state was taken for none")
 	}
 }

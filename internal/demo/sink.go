@@ -25,7 +25,7 @@ type sink struct {
 
 func runSink(ctx context.Context, cfg HopConfig, plan Plan) (err error) {
 	s := &sink{cfg: cfg, plan: plan}
-	if s.out, err = openOutput(filepath.Join(cfg.Dir, "out")); err != nil {
+	if s.out, err = openOutput(osDisk{}, filepath.Join(cfg.Dir, "out")); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.out.close()) }()
@@ -33,7 +33,11 @@ func runSink(ctx context.Context, cfg HopConfig, plan Plan) (err error) {
 		return err
 	}
 	defer s.client.Close()
-	if err := s.audit(); err != nil {
+	reporter, err := kgoaudit.NewReporter(s.client, kgoaudit.ReportsTopic)
+	if err != nil {
+		return err
+	}
+	if err := s.audit(reporter); err != nil {
 		return err
 	}
 	return s.work(ctx)
@@ -56,11 +60,9 @@ func (s *sink) connect() (err error) {
 }
 
 // audit makes the hop, going on from what the sink before left.
-func (s *sink) audit() (err error) {
+func (s *sink) audit(reporter audit.Transport) (err error) {
 	config := s.cfg.hopConfig(hopRel)
-	if config.Transport, err = kgoaudit.NewReporter(s.client, kgoaudit.ReportsTopic); err != nil {
-		return err
-	}
+	config.Transport = reporter
 	config.Durable, config.Checkpoint = true, s.out.state.Checkpoint
 	if s.hop, err = audit.NewHop(config); err != nil {
 		return err
@@ -89,12 +91,17 @@ func (s *sink) work(ctx context.Context) error {
 			return err
 		}
 	}
+	ctx, cancel := leaving(ctx)
+	defer cancel()
+	return s.leave(ctx)
+}
+
+// leave ends the emitter: the last commit holds its CLOSED.
+func (s *sink) leave(ctx context.Context) error {
 	s.hop.Finish()
 	if err := s.commit(); err != nil {
 		return err
 	}
-	ctx, cancel := leaving(ctx)
-	defer cancel()
 	if err := s.hop.Close(ctx); err != nil {
 		return fmt.Errorf("close the sink's emitter: %w", err)
 	}
