@@ -24,6 +24,7 @@ type output struct {
 	open  map[int32]diskFile
 	dirty map[int32]bool
 	since map[int32]time.Time
+	fresh bool   // a file was made since the directory was synced
 	line  []byte // buffer of write
 }
 
@@ -51,6 +52,9 @@ func openOutput(on disk, dir string) (*output, error) {
 	if err := on.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("make the sink's directory: %w", err)
 	}
+	if err := on.SyncDir(filepath.Dir(dir)); err != nil {
+		return nil, fmt.Errorf("sync the directory of the sink's directory: %w", err)
+	}
 	o := &output{
 		disk: on, dir: dir, state: sinkState{Parts: map[int32]part{}},
 		open: map[int32]diskFile{}, dirty: map[int32]bool{}, since: map[int32]time.Time{},
@@ -75,7 +79,13 @@ func fileName(partition int32, first int64) string {
 }
 
 // recover finishes what the state calls finished, cuts what it counts in part and removes what it does not know.
+// Names are synced twice. First, so that the state read is sure to outlive a power loss: where a process was killed
+// between putting it in place and that, nothing may follow from it yet, no report and no name. Last, so that a file
+// that was removed does not come back.
 func (o *output) recover() error {
+	if err := errors.Join(o.disk.SyncDir(o.dir), o.checkCounted()); err != nil {
+		return err
+	}
 	names, err := o.disk.List(o.dir)
 	if err != nil {
 		return err
@@ -87,6 +97,22 @@ func (o *output) recover() error {
 		}
 		if err := o.recoverFile(name); err != nil {
 			return err
+		}
+	}
+	return o.disk.SyncDir(o.dir)
+}
+
+// checkCounted holds that the files in the making are there: a state that counts what is gone is no place to begin.
+func (o *output) checkCounted() error {
+	for partition, p := range o.state.Parts {
+		if p.First < 0 {
+			continue
+		}
+		name := fileName(partition, p.First) + unfinished
+		if size, err := o.disk.Size(o.path(name)); err != nil {
+			return fmt.Errorf("the state counts %d bytes of %s: %w", p.Length, name, err)
+		} else if size < p.Length {
+			return fmt.Errorf("the state counts %d bytes of %s, which has %d", p.Length, name, size)
 		}
 	}
 	return nil
@@ -114,7 +140,11 @@ func (o *output) cut(path string, length int64) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(file.Truncate(length), file.Close())
+	err = file.Truncate(length)
+	if err == nil {
+		err = file.Sync() // what is cut off must not come back in a file that is published without more being written
+	}
+	return errors.Join(err, file.Close())
 }
 
 // part returns a partition's state as it is now; a partition never met begins at offset 0.
@@ -162,7 +192,7 @@ func (o *output) file(partition int32, first int64) (diskFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the output of partition %d: %w", partition, err)
 	}
-	o.open[partition] = file
+	o.open[partition], o.fresh = file, true
 	return file, nil
 }
 
@@ -175,6 +205,12 @@ func (o *output) commit(checkpoint []byte, now time.Time) error {
 		}
 	}
 	clear(o.dirty)
+	if o.fresh { // the state must not outlive the name of a file that it counts
+		if err := o.disk.SyncDir(o.dir); err != nil {
+			return fmt.Errorf("sync the names of the output: %w", err)
+		}
+		o.fresh = false
+	}
 	finished := o.roll(now)
 	o.state.Checkpoint = checkpoint
 	if err := o.saveState(); err != nil {

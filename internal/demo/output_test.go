@@ -226,3 +226,29 @@ func TestUnreadableStateIsAnErrorNotAFreshStart(t *testing.T) {
 		t.Error("a torn state was taken for none")
 	}
 }
+
+func TestStateThatCountsWhatIsGoneIsRefused(t *testing.T) {
+	for name, spoil := range map[string]func(path string) error{
+		"removed": os.Remove,
+		"cut":     func(path string) error { return os.Truncate(path, 3) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			o, err := openOutput(osDisk{}, dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			now := time.Unix(0, 0)
+			if err := errors.Join(o.write(0, 0, []byte("stays"), now), o.commit(nil, now), o.close()); err != nil {
+				t.Fatal(err)
+			}
+			file := fileName(0, 0) + unfinished
+			if err := spoil(filepath.Join(dir, file)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := openOutput(osDisk{}, dir); err == nil || !strings.Contains(err.Error(), "counts 6 bytes of "+file) {
+				t.Errorf("the output is gone, and a start says %v", err)
+			}
+		})
+	}
+}
