@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,7 +19,7 @@ import (
 // The journal file: one header of slotSize*headSlots bytes, then slots. All
 // integers little endian, except ids.
 const (
-	journalMagic = "RCJ1"
+	journalMagic = "RCJ2"
 	slotSize     = 64
 	headSlots    = 16
 	slots        = 496
@@ -47,8 +48,14 @@ type JournalConfig struct {
 // ones as `ended`, and removes the file once that is accepted.
 //
 // It survives the death of the process, by any signal: the pages are the kernel's.
-// It is not synced to disk, so it does not survive the death of the host. A slot that
-// is torn or damaged is left out; it never stops a start.
+// It is not synced to disk, so it does not survive the death of the host: what is found
+// then may be older than what was sent. An `ended` says all that the dead took over, so
+// a journal that may not hold all of it closes nobody: one of another boot of the host, one
+// with a slot that cannot be read or is too old to be reported, and one that lost a
+// window to newer ones before that was accepted. It is put aside under another
+// name and counted, and never stops a start; its emitters stay open, and their windows
+// unknown, until a person closes them. Where the system does not tell one boot from another
+// (it is Linux that does), remove the journals after the death of the host.
 type Journal struct {
 	cfg     JournalConfig
 	mu      sync.Mutex
@@ -60,8 +67,9 @@ type Journal struct {
 	claimed bool           // a source has it
 	left    []leftover
 	ended   []wire.Ended
-	damaged uint64
+	refused []error // why journals of dead processes are not trusted
 	evicted uint64
+	lost    []*journalSlot // windows evicted before they were accepted
 }
 
 // leftover is the journal of a dead process, locked so that one process only sends it.
@@ -118,14 +126,21 @@ func (j *Journal) create() error {
 		at := slotSize * (headSlots + i)
 		j.free = append(j.free, &journalSlot{data: j.data[at : at+slotSize : at+slotSize]})
 	}
-	return writeHead(j.data, j.cfg)
+	return writeHead(j.data, journalOwner{bootID(), j.cfg.Stream, j.cfg.Hop})
 }
 
-// writeHead lays out: magic, CRC of the rest, length, "stream\nhop". The magic is last.
-func writeHead(data []byte, cfg JournalConfig) error {
-	owner := cfg.Stream + "\n" + cfg.Hop
+// journalOwner says whose a journal is, and under which boot of the host it was written.
+type journalOwner struct{ boot, stream, hop string }
+
+// evictedAt is where the head says that a window is lost to the journal.
+const evictedAt = 12
+
+// writeHead lays out: magic, CRC of the owner, its length, whether a window was evicted,
+// "boot\nstream\nhop". The magic is last.
+func writeHead(data []byte, o journalOwner) error {
+	owner := o.boot + "\n" + o.stream + "\n" + o.hop
 	if len(owner) > slotSize*headSlots-32 {
-		return fmt.Errorf("journal of stream %.40q: the names are too long", cfg.Stream)
+		return fmt.Errorf("journal of stream %.40q: the names are too long", o.stream)
 	}
 	copy(data[32:], owner)
 	binary.LittleEndian.PutUint32(data[8:], uint32(len(owner)))
@@ -134,16 +149,23 @@ func writeHead(data []byte, cfg JournalConfig) error {
 	return nil
 }
 
-func readHead(data []byte) (owner string, ok bool) {
+func readHead(data []byte) (owner journalOwner, ok bool) {
 	if len(data) != journalSize || string(data[:4]) != journalMagic {
-		return "", false
+		return owner, false
 	}
 	n := binary.LittleEndian.Uint32(data[8:])
 	if n > slotSize*headSlots-32 {
-		return "", false
+		return owner, false
 	}
-	owner = string(data[32 : 32+n])
-	return owner, crc32.ChecksumIEEE([]byte(owner)) == binary.LittleEndian.Uint32(data[4:])
+	text := data[32 : 32+n]
+	if crc32.ChecksumIEEE(text) != binary.LittleEndian.Uint32(data[4:]) {
+		return owner, false
+	}
+	parts := strings.SplitN(string(text), "\n", 3)
+	if len(parts) != 3 {
+		return owner, false
+	}
+	return journalOwner{parts[0], parts[1], parts[2]}, true
 }
 
 // open returns the slot of a window of the source that begins with number first.
@@ -178,6 +200,8 @@ func (j *Journal) take() *journalSlot {
 	s := j.used[0]
 	j.used = j.used[1:]
 	j.evicted++
+	j.lost = append(j.lost, &journalSlot{data: slices.Clone(s.data), source: s.source, start: s.start, first: s.first})
+	j.data[evictedAt] = 1 // before its slot is gone
 	s.clear()
 	return &journalSlot{data: s.data}
 }
@@ -236,6 +260,9 @@ func (j *Journal) accepted(emitter *journalSlot, number uint64, covered func(*jo
 		j.free = append(j.free, &journalSlot{data: s.data})
 	}
 	j.used = kept
+	if j.lost = slices.DeleteFunc(j.lost, covered); len(j.lost) == 0 {
+		j.data[evictedAt] = 0
+	}
 }
 
 func (s *journalSlot) seal(kind byte, id UID) {

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -32,7 +33,7 @@ func (j *Journal) adopt() error {
 }
 
 // adoptFile takes over one journal if its process is dead and it is of this stream
-// and hop. One that cannot be read at all is put aside under another name.
+// and hop. One that cannot be trusted is put aside under another name.
 func (j *Journal) adoptFile(path string) error {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if os.IsNotExist(err) {
@@ -46,60 +47,77 @@ func (j *Journal) adoptFile(path string) error {
 	}
 	data, err := io.ReadAll(io.LimitReader(file, journalSize+1))
 	if err != nil {
-		return fmt.Errorf("read the journal %s: %w", path, err)
+		return errors.Join(fmt.Errorf("read the journal %s: %w", path, err), file.Close())
 	}
 	owner, ok := readHead(data)
-	if !ok {
-		j.damaged++
-		defer file.Close()
-		return os.Rename(path, path+".damaged")
-	}
-	if owner != j.cfg.Stream+"\n"+j.cfg.Hop {
+	if ok && (owner.stream != j.cfg.Stream || owner.hop != j.cfg.Hop) {
 		return file.Close()
 	}
+	ended, err := readJournal(data, bootID(), time.Now())
+	if err != nil {
+		j.refused = append(j.refused, fmt.Errorf("the journal %s of a dead process closes nobody: %w", path, err))
+		return errors.Join(os.Rename(path, path+".damaged"), file.Close())
+	}
 	j.left = append(j.left, leftover{file: file, path: path})
-	j.read(data)
+	j.ended = append(j.ended, ended...)
 	return nil
 }
 
-// read turns the slots of a dead process into `ended`: one for each source, all
-// under its first emitter, and one for each further emitter.
-func (j *Journal) read(data []byte) {
+// readJournal turns the journal of a dead process into `ended`: one for each source, all
+// under its first emitter, and one for each further emitter. It returns an error where the
+// journal may not hold all that the process took over.
+func readJournal(data []byte, boot string, now time.Time) ([]wire.Ended, error) {
+	owner, ok := readHead(data)
+	switch {
+	case !ok:
+		return nil, errors.New("its head is not one of a journal")
+	case owner.boot != boot:
+		return nil, errors.New("the host was started anew since, and what it holds may be older than what was sent")
+	case data[evictedAt] != 0:
+		return nil, errors.New("it lost windows to newer ones before they were reported")
+	}
 	var emitters []UID
 	sources := make(map[UID]map[time.Time][2]uint32)
-	for at := slotSize * headSlots; at < journalSize; at += slotSize {
-		s := journalSlot{data: slices.Clone(data[at : at+slotSize])}
-		if s.data[0] == slotFree {
+	for i := range slots {
+		at := slotSize * (headSlots + i)
+		if data[at] == slotFree {
 			continue
 		}
-		id := UID(s.data[8:24])
-		last, ok := s.last()
+		s := journalSlot{data: slices.Clone(data[at : at+slotSize])} // a word of it is read as one
+		id, intact := UID(s.data[8:24]), s.intact()
 		switch {
-		case s.data[0] == slotEmitter && s.intact():
+		case s.data[0] == slotEmitter && intact:
 			emitters = append(emitters, id)
-		case s.data[0] == slotWindow && s.intact() && ok:
-			addRange(sources, id, &s, last)
+		case s.data[0] != slotWindow || !intact:
+			return nil, fmt.Errorf("its slot %d is damaged", i)
 		default:
-			j.damaged++
+			if err := addRange(sources, id, &s, now); err != nil {
+				return nil, fmt.Errorf("its slot %d: %w", i, err)
+			}
 		}
 	}
-	j.ended = append(j.ended, endedOf(emitters, sources)...)
+	return endedOf(emitters, sources), nil
 }
 
 func (s *journalSlot) intact() bool {
 	return crc32.ChecksumIEEE(s.data[8:36]) == binary.LittleEndian.Uint32(s.data[4:])
 }
 
-func addRange(sources map[UID]map[time.Time][2]uint32, id UID, s *journalSlot, last uint32) {
+func addRange(sources map[UID]map[time.Time][2]uint32, id UID, s *journalSlot, now time.Time) error {
 	start := time.UnixMilli(int64(binary.LittleEndian.Uint64(s.data[24:]))).UTC()
 	first := binary.LittleEndian.Uint32(s.data[32:])
-	if last < first || time.Since(start) > oldest {
-		return
+	last, ok := s.last()
+	switch {
+	case !ok || last < first:
+		return errors.New("its last number is damaged")
+	case now.Sub(start) > oldest:
+		return fmt.Errorf("the window %s is too old to be reported", start.Format(time.RFC3339))
 	}
 	if sources[id] == nil {
 		sources[id] = make(map[time.Time][2]uint32)
 	}
 	sources[id][start] = [2]uint32{first, last}
+	return nil
 }
 
 func endedOf(emitters []UID, sources map[UID]map[time.Time][2]uint32) []wire.Ended {

@@ -27,6 +27,11 @@ func (h *Hop) Start() {
 
 func (h *Hop) run() {
 	defer close(h.stopped)
+	if h.cfg.Journal != nil {
+		for _, err := range h.cfg.Journal.refused {
+			h.cfg.OnError(fmt.Errorf("%s/%s: %w", h.cfg.Stream, h.cfg.Hop, err))
+		}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() {
@@ -150,7 +155,7 @@ func (h *Hop) accept(em *emitter, r *wire.Report) error {
 	h.count.accepted.Add(1)
 	h.mu.Lock()
 	em.fixed = em.fixed[1:]
-	idle := em.idle()
+	idle := !slices.ContainsFunc(h.emitters, func(o *emitter) bool { return !o.idle() })
 	if em.finished() {
 		h.emitters = slices.DeleteFunc(h.emitters, func(o *emitter) bool { return o == em })
 	}
@@ -162,7 +167,7 @@ func (h *Hop) accept(em *emitter, r *wire.Report) error {
 	return nil
 }
 
-// acceptInJournal retires what the server now knows.
+// acceptInJournal retires what the server now knows; idle says that no report of any emitter waits.
 func (h *Hop) acceptInJournal(em *emitter, r *wire.Report, idle bool) {
 	covered := func(*journalSlot) bool { return false }
 	if idle {
@@ -173,7 +178,7 @@ func (h *Hop) acceptInJournal(em *emitter, r *wire.Report, idle bool) {
 		h.cfg.Journal.dropEmitter(em.slot)
 	}
 	if !idle {
-		return // what the dead left may be in a part of the report that is still to come
+		return // what the dead left may be in a report that is still to come
 	}
 	if err := h.cfg.Journal.endedAccepted(); err != nil {
 		h.cfg.OnError(fmt.Errorf("%s/%s: remove the journal of a dead process: %w", r.Stream, r.Hop, err))

@@ -31,7 +31,7 @@ type Stats struct {
 
 	Held    int64  // events of the Source or InFlight that have not left
 	Strays  uint64 // calls of Left or Leave for events that were not held
-	Damaged uint64 // slots and files of dead processes' journals that could not be read
+	Damaged uint64 // journals of dead processes that could not be trusted, and closed nobody
 	Evicted uint64 // windows that lost their journal slot to newer ones
 }
 
@@ -57,7 +57,7 @@ func (h *Hop) Stats() Stats {
 	}
 	if j := h.cfg.Journal; j != nil {
 		j.mu.Lock()
-		s.Damaged, s.Evicted = j.damaged, j.evicted
+		s.Damaged, s.Evicted = uint64(len(j.refused)), j.evicted
 		j.mu.Unlock()
 	}
 	return s

@@ -24,7 +24,7 @@ type output struct {
 	open  map[int32]diskFile
 	dirty map[int32]bool
 	since map[int32]time.Time
-	fresh bool   // a file was made since the directory was synced
+	fresh bool   // a file was opened since the directory was synced, and so perhaps made
 	line  []byte // buffer of write
 }
 
@@ -79,9 +79,8 @@ func fileName(partition int32, first int64) string {
 }
 
 // recover finishes what the state calls finished, cuts what it counts in part and removes what it does not know.
-// Names are synced twice. First, so that the state read is sure to outlive a power loss: where a process was killed
-// between putting it in place and that, nothing may follow from it yet, no report and no name. Last, so that a file
-// that was removed does not come back.
+// First the names are synced, so that the state read is sure to outlive a power loss: where a process was killed
+// between putting it in place and that, nothing may follow from it yet, no report and no name.
 func (o *output) recover() error {
 	if err := errors.Join(o.disk.SyncDir(o.dir), o.checkCounted()); err != nil {
 		return err
@@ -99,7 +98,7 @@ func (o *output) recover() error {
 			return err
 		}
 	}
-	return o.disk.SyncDir(o.dir)
+	return nil
 }
 
 // checkCounted holds that the files in the making are there: a state that counts what is gone is no place to begin.
@@ -205,7 +204,7 @@ func (o *output) commit(checkpoint []byte, now time.Time) error {
 		}
 	}
 	clear(o.dirty)
-	if o.fresh { // the state must not outlive the name of a file that it counts
+	if o.fresh { // the state must not outlive the name of a file that it counts, nor one that recover removed come back
 		if err := o.disk.SyncDir(o.dir); err != nil {
 			return fmt.Errorf("sync the names of the output: %w", err)
 		}
