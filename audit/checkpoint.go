@@ -164,6 +164,9 @@ func decodeCheckpoint(b []byte) ([]*emitter, error) {
 			return nil, err
 		}
 	}
+	if len(rest) > 0 {
+		return nil, fmt.Errorf("%w: %d bytes follow its last report", ErrCheckpoint, len(rest))
+	}
 	return emitters, nil
 }
 
@@ -178,9 +181,31 @@ func decodeEmitter(s savedEmitter, rest []byte) (*emitter, []byte, error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", ErrCheckpoint, err)
 		}
-		em.fixed = append(em.fixed, batch.Reports...)
+		if err := em.restore(batch.Reports); err != nil {
+			return nil, nil, err
+		}
 		rest = after
 	}
-	em.sent += uint64(len(em.fixed))
+	if n := len(em.fixed); n > 0 && em.closed != (em.fixed[n-1].State == wire.Closed) {
+		return nil, nil, fmt.Errorf("%w: emitter %s is closed, or its last report is, but not both", ErrCheckpoint, em.id)
+	}
 	return em, rest, nil
+}
+
+// restore adds one report to what may have been sent. A report out of its place would be
+// sent under a number that stands for another.
+func (em *emitter) restore(reports []wire.Report) error {
+	if len(reports) != 1 {
+		return fmt.Errorf("%w: %d reports stand where one belongs", ErrCheckpoint, len(reports))
+	}
+	r := reports[0]
+	switch {
+	case r.Emitter != em.id || r.Number != em.sent+1:
+		return fmt.Errorf("%w: report %d of emitter %s stands where report %d of emitter %s belongs", ErrCheckpoint, r.Number, r.Emitter, em.sent+1, em.id)
+	case len(em.fixed) > 0 && em.fixed[len(em.fixed)-1].State == wire.Closed:
+		return fmt.Errorf("%w: report %d of emitter %s comes after its CLOSED", ErrCheckpoint, r.Number, em.id)
+	}
+	em.fixed = append(em.fixed, r)
+	em.sent++
+	return nil
 }
