@@ -79,3 +79,31 @@ func TestJournalThatLostWindowsClosesNobodyUntilTheyAreAccepted(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestEndedThatGrewTooOldWhileItWasRefusedIsNotSaid: without the window that is too old to be reported it would not be all
+// that the dead took over.
+func TestEndedThatGrewTooOldWhileItWasRefusedIsNotSaid(t *testing.T) {
+	now := time.Now()
+	j, h := producer(t, t.TempDir(), discard{})
+	var told []error
+	h.cfg.OnError = func(err error) { told = append(told, err) }
+	dead, other := newID(now), newID(now)
+	span := func(age time.Duration) map[time.Time][2]uint32 {
+		return map[time.Time][2]uint32{WindowOf(now.Add(-age), time.Minute): {1, 2}}
+	}
+	h.primary.fixed = []wire.Report{{Ended: []wire.Ended{
+		{Emitter: dead, Source: newID(now), Windows: span(oldest + time.Hour)},
+		{Emitter: dead, Source: newID(now), Windows: span(time.Hour)},
+		{Emitter: other, Source: newID(now), Windows: span(time.Hour)},
+	}}}
+	h.amend(h.primary, now)
+	if left := h.primary.fixed[0].Ended; len(left) != 1 || left[0].Emitter != other {
+		t.Errorf("after a window of emitter %s grew too old: %+v", dead, left)
+	}
+	if n := h.Stats().Damaged; n != 1 || len(told) != 1 {
+		t.Errorf("%d are counted, and told of are %v", n, told)
+	}
+	if err := j.release(); err != nil {
+		t.Fatal(err)
+	}
+}

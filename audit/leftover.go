@@ -55,12 +55,18 @@ func (j *Journal) adoptFile(path string) error {
 	}
 	ended, err := readJournal(data, bootID(), time.Now())
 	if err != nil {
-		j.refused = append(j.refused, fmt.Errorf("the journal %s of a dead process closes nobody: %w", path, err))
+		j.refuse(fmt.Errorf("the journal %s of a dead process closes nobody: %w", path, err))
 		return errors.Join(os.Rename(path, path+".damaged"), file.Close())
 	}
 	j.left = append(j.left, leftover{file: file, path: path})
 	j.ended = append(j.ended, ended...)
 	return nil
+}
+
+func (j *Journal) refuse(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.refused = append(j.refused, err)
 }
 
 // readJournal turns the journal of a dead process into `ended`: one for each source, all

@@ -215,25 +215,38 @@ func (h *Hop) amend(em *emitter, now time.Time) {
 		}
 		return old
 	})
-	r.Ended = slices.Clone(r.Ended)
-	for i := range r.Ended {
-		r.Ended[i].Windows = recent(r.Ended[i].Windows, now)
-	}
+	late := lateEnded(r.Ended, now)
+	r.Ended = slices.DeleteFunc(slices.Clone(r.Ended), func(e wire.Ended) bool { return late[e.Emitter] })
 	em.fixed[0] = r
 	h.mu.Unlock()
+	for id := range late {
+		h.refuseJournal(fmt.Errorf("emitter %s of a dead process stays open: a window it took over grew too old to be reported", id))
+	}
 	if stale > 0 {
 		h.outdate(stale, now)
 	}
 }
 
-func recent(windows map[time.Time][2]uint32, now time.Time) map[time.Time][2]uint32 {
-	out := make(map[time.Time][2]uint32, len(windows))
-	for start, span := range windows {
-		if now.Sub(start) <= oldest {
-			out[start] = span
+// lateEnded returns the dead emitters of whom a window grew too old to be reported. They
+// are not said to have ended: what is left would not be all that they took over.
+func lateEnded(ended []wire.Ended, now time.Time) map[UID]bool {
+	late := make(map[UID]bool)
+	for _, e := range ended {
+		for start := range e.Windows {
+			if now.Sub(start) > oldest {
+				late[e.Emitter] = true
+			}
 		}
 	}
-	return out
+	return late
+}
+
+// refuseJournal counts and tells what of a journal is not said.
+func (h *Hop) refuseJournal(err error) {
+	if h.cfg.Journal != nil {
+		h.cfg.Journal.refuse(err)
+	}
+	h.cfg.OnError(fmt.Errorf("%s/%s: %w", h.cfg.Stream, h.cfg.Hop, err))
 }
 
 // Flush makes a report of all observed so far and waits until the server has it. In
