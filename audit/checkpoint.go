@@ -63,7 +63,8 @@ func (h *Hop) Checkpoint() (*Checkpoint, error) {
 // Bytes is what to store.
 func (c *Checkpoint) Bytes() []byte { return c.bytes }
 
-// Stored says that the checkpoint is durable and releases its reports.
+// Stored says that the checkpoint is durable and releases its reports. Durable is what
+// outlives whatever the hop is to outlive: a power loss too, if its output is to.
 func (c *Checkpoint) Stored() {
 	h := c.hop
 	h.mu.Lock()

@@ -59,7 +59,7 @@ type HopConfig struct {
 	Journal   *Journal  // producers only
 
 	Durable    bool   // reports are sent only once they are in a stored Checkpoint
-	Checkpoint []byte // Durable: what the process before stored last; nil on the first start
+	Checkpoint []byte // Durable: what the process before stored last, sure to be durable; nil on the first start
 
 	// OnError is told of every failed attempt to send and of every loss of state,
 	// one at a time, from the reporter's goroutine or from Checkpoint. It must not block.
