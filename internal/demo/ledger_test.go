@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -18,6 +19,7 @@ type ledger []wire.Report
 
 // link carries the reports of one process to the ledger. Before and after each is stored it asks what comes of it.
 type link struct {
+	turn *sync.Mutex
 	to   *ledger
 	dead bool
 	fate func() fate
@@ -38,6 +40,8 @@ const (
 var errLink = errors.New("the link is down")
 
 func (l *link) Send(_ context.Context, batch wire.Batch) error {
+	l.turn.Lock()
+	defer l.turn.Unlock()
 	f := vanishes
 	if !l.dead {
 		f = l.fate()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"syscall"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,7 @@ const (
 // story is a sink told to take in the records of some partitions, whatever happens to it on the way, and what a
 // server heard of it. It runs in a synctest bubble.
 type story struct {
+	turn   sync.Mutex // of the sink and its reporter, of whom one at a time tells the story
 	rng    *rand.Rand
 	disk   *crashDisk
 	ledger ledger
@@ -94,7 +96,7 @@ func (s *story) tell() (lives int, err error) {
 		lives++
 		done, err := s.live()
 		switch {
-		case err != nil && !(s.failed && (errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENOSPC))):
+		case err != nil && !s.planted(err):
 			return lives, fmt.Errorf("life %d: %w", lives, err)
 		case done:
 			return lives, nil
@@ -106,13 +108,20 @@ func (s *story) tell() (lives int, err error) {
 	}
 }
 
+// planted reports whether an error is that of the call that had to fail.
+func (s *story) planted(err error) bool {
+	return s.failed && (errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENOSPC))
+}
+
 // live is one process: it goes on where the one before ended, and may be killed.
 func (s *story) live() (done bool, err error) {
 	out, err := openOutput(s.disk, outDir)
 	if err != nil {
 		return false, err
 	}
-	link := &link{to: &s.ledger, fate: s.fate, said: s.note}
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	link := &link{turn: &s.turn, to: &s.ledger, fate: s.fate, said: s.note}
 	k := &sink{cfg: HopConfig{Hop: hopSnk, Logger: slog.New(slog.DiscardHandler)}, out: out}
 	if err := k.audit(link); err != nil {
 		return false, err
@@ -121,7 +130,7 @@ func (s *story) live() (done bool, err error) {
 		link.dead = true
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		_ = k.hop.Close(ctx)
+		s.pass(func() { _ = k.hop.Close(ctx) })
 	}()
 	s.settle(k)
 	if s.brief {
@@ -142,8 +151,15 @@ func (s *story) live() (done bool, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
-	err = k.leave(ctx)
+	s.pass(func() { err = k.leave(ctx) })
 	return err == nil, err
+}
+
+// pass gives the turn to the reporter until wait returns.
+func (s *story) pass(wait func()) {
+	s.turn.Unlock()
+	defer s.turn.Lock()
+	wait()
 }
 
 // settle states how far the durable output goes and lets the reporter, and at times the clock, go on.
@@ -151,10 +167,10 @@ func (s *story) settle(k *sink) {
 	for partition := range int32(partitions) {
 		k.hop.SetLane(kgoaudit.Lane(topicRelayed, partition), s.produced(k.out.part(partition).Next))
 	}
-	synctest.Wait()
+	s.pass(synctest.Wait)
 	if s.chance(4) {
-		<-time.After(time.Duration(s.rng.IntN(8)) * time.Second)
-		synctest.Wait()
+		later := time.After(time.Duration(s.rng.IntN(8)) * time.Second)
+		s.pass(func() { <-later; synctest.Wait() })
 	}
 }
 
