@@ -79,6 +79,10 @@ func (s *Store) selectMarks(ctx context.Context, sql string, args params) ([]Mar
 
 // ReplaceMarks writes the new marks and removes the old ones, each by its own value, so that a mark made meanwhile stays.
 func (s *Store) ReplaceMarks(ctx context.Context, old, next []Mark) error {
+	return s.insert(ctx, "marks", markRows(old, next))
+}
+
+func markRows(old, next []Mark) [][]any {
 	rows := make([][]any, 0, len(old)+len(next))
 	for _, m := range next {
 		rows = append(rows, markRow(m, 1))
@@ -86,5 +90,5 @@ func (s *Store) ReplaceMarks(ctx context.Context, old, next []Mark) error {
 	for _, m := range old {
 		rows = append(rows, markRow(m, -1))
 	}
-	return s.insert(ctx, "marks", rows)
+	return rows
 }

@@ -167,11 +167,15 @@ func (s *Store) ProgressOf(ctx context.Context, streams []string) (map[string]Pr
 
 // SetProgress stores how far streams were examined at now.
 func (s *Store) SetProgress(ctx context.Context, progress []Progress, now time.Time) error {
+	return s.insert(ctx, "progress", progressRows(progress, now))
+}
+
+func progressRows(progress []Progress, now time.Time) [][]any {
 	rows := make([][]any, len(progress))
 	for i, p := range progress {
 		rows[i] = []any{p.Stream, ms(p.Earliest), ms(p.Examined), p.Reach.Milliseconds(), p.Uncovered, max(now.UnixMilli(), p.at+1)}
 	}
-	return s.insert(ctx, "progress", rows)
+	return rows
 }
 
 const selectStreamNames = `

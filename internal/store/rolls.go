@@ -243,7 +243,11 @@ type HopWindow struct {
 
 // KeepClosedSeen keeps what the hops have seen of the windows, so that what they see later can be called late.
 func (s *Store) KeepClosedSeen(ctx context.Context, hops []HopWindow) error {
-	if len(hops) == 0 {
+	return s.keepClosedSeen(ctx, hops, nil)
+}
+
+func (s *Store) keepClosedSeen(ctx context.Context, hops []HopWindow, held []Claim) error {
+	if len(hops) == 0 || held != nil && len(held) == 0 {
 		return nil
 	}
 	rows := make([][]any, len(hops))
@@ -254,7 +258,14 @@ func (s *Store) KeepClosedSeen(ctx context.Context, hops []HopWindow) error {
 	if err != nil {
 		return err
 	}
-	return wrap("keep what closed hops saw", s.conn.Exec(args.context(ctx), insertClosedSeen))
+	sql := insertClosedSeen
+	if held != nil {
+		sql += " AND " + shareOf + " IN (" + heldShares + ")"
+		if args, err = args.held(held); err != nil {
+			return err
+		}
+	}
+	return wrap("keep what closed hops saw", s.conn.Exec(args.context(heldContext(ctx)), sql))
 }
 
 const selectForeign = `

@@ -14,23 +14,41 @@ const verdictColumns = `
     duplicated, redelivered, unexpected, corrupt, invalid, filtered, rejected, skewed, unplaced, late,
     reasons, cause, k, first_closed, decided_at, due, bound`
 
+// verdictTypes are the types of verdictColumns, in their order.
+var verdictTypes = []string{
+	"String", "DateTime('UTC')", "String", "String", "UInt32", "UInt32", "UInt8", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64",
+	"UInt64", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64",
+	"String", "String", "Int64", "Int64", "Int64", "Int64", "Int64",
+}
+
 // AddVerdicts stores verdicts; a verdict of the same revision decided earlier is replaced.
 func (s *Store) AddVerdicts(ctx context.Context, verdicts []Verdict) error {
-	rows := make([][]any, 0, len(verdicts))
+	return s.addVerdicts(ctx, verdicts, nil)
+}
+
+func (s *Store) addVerdicts(ctx context.Context, verdicts []Verdict, held []Claim) error {
+	rows := make([][]any, len(verdicts))
 	for i := range verdicts {
-		v := &verdicts[i]
-		reasons, err := json.Marshal(v.Reasons)
+		row, err := verdictRow(&verdicts[i])
 		if err != nil {
-			return fmt.Errorf("store: reasons of %s %s: %w", v.Stream, v.Edge, err)
+			return err
 		}
-		rows = append(rows, []any{
-			v.Stream, v.Start, v.Edge.From, v.Edge.To, v.Revision, v.Seconds, uint8(v.State),
-			v.Produced, v.Expected, v.Delivered, v.Lost, v.Pending, v.Duplicated, v.Redelivered, v.Unexpected, v.Corrupt,
-			v.Invalid, v.Filtered, v.Rejected, v.Skewed, v.Unplaced, v.Late,
-			string(reasons), v.Cause, ms(v.K), ms(v.FirstClosed), ms(v.DecidedAt), ms(v.Due), ms(v.Bound),
-		})
+		rows[i] = row
 	}
-	return s.insert(ctx, "verdicts", rows)
+	return s.insertHeld(ctx, given{table: "verdicts", columns: verdictColumns, types: verdictTypes, storedAt: true, rows: rows}, held)
+}
+
+func verdictRow(v *Verdict) ([]any, error) {
+	reasons, err := json.Marshal(v.Reasons)
+	if err != nil {
+		return nil, fmt.Errorf("store: reasons of %s %s: %w", v.Stream, v.Edge, err)
+	}
+	return []any{
+		v.Stream, v.Start, v.Edge.From, v.Edge.To, v.Revision, v.Seconds, uint8(v.State),
+		v.Produced, v.Expected, v.Delivered, v.Lost, v.Pending, v.Duplicated, v.Redelivered, v.Unexpected, v.Corrupt,
+		v.Invalid, v.Filtered, v.Rejected, v.Skewed, v.Unplaced, v.Late,
+		string(reasons), v.Cause, ms(v.K), ms(v.FirstClosed), ms(v.DecidedAt), ms(v.Due), ms(v.Bound),
+	}, nil
 }
 
 const selectVerdictsOfWindows = `
@@ -126,17 +144,18 @@ func (s *Store) selectVerdicts(ctx context.Context, sql string, args params, fou
 	})
 }
 
-func scanVerdict(r driver.Rows) (Verdict, error) {
+// scanVerdict reads verdictColumns and what a statement selects after them.
+func scanVerdict(r driver.Rows, more ...any) (Verdict, error) {
 	var v Verdict
 	var state uint8
 	var reasons string
 	var k, firstClosed, decidedAt, due, bound int64
-	err := r.Scan(
+	err := r.Scan(append([]any{
 		&v.Stream, &v.Start, &v.Edge.From, &v.Edge.To, &v.Revision, &v.Seconds, &state,
 		&v.Produced, &v.Expected, &v.Delivered, &v.Lost, &v.Pending, &v.Duplicated, &v.Redelivered, &v.Unexpected, &v.Corrupt,
 		&v.Invalid, &v.Filtered, &v.Rejected, &v.Skewed, &v.Unplaced, &v.Late,
 		&reasons, &v.Cause, &k, &firstClosed, &decidedAt, &due, &bound,
-	)
+	}, more...)...)
 	if err != nil {
 		return v, err
 	}

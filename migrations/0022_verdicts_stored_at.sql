@@ -1,0 +1,2 @@
+-- When the server stored the verdict, by its own clock: by this the live streams of every process find what is new.
+ALTER TABLE verdicts ADD COLUMN IF NOT EXISTS stored_at Int64 DEFAULT 0 COMMENT 'Unix ms; 0 where it was not kept'
