@@ -55,6 +55,7 @@ func serve(ctx context.Context, flags cli.Serve) error {
 		return fmt.Errorf("log level: %w", err)
 	}
 	config := app.Config{
+		Role:   app.Role(flags.Role),
 		Listen: flags.Listen, Data: flags.Data,
 		Door:         app.Door{Tokens: flags.Tokens, TLSCert: flags.TLSCert, TLSKey: flags.TLSKey, InsecureHTTP: flags.InsecureHTTP},
 		KafkaBrokers: flags.KafkaBrokers, Streams: flags.Streams,

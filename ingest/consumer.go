@@ -15,6 +15,9 @@ import (
 // Group is the consumer group that shares the topic's partitions.
 const Group = "rollcall.ingest"
 
+// session is how long a process may be silent before others read its partitions.
+const session = 10 * time.Second
+
 // ConsumerConfig says where reports are read from; zero values take the defaults.
 type ConsumerConfig struct {
 	Brokers     []string
@@ -25,6 +28,7 @@ type ConsumerConfig struct {
 	BatchBytes  int           // bytes that a batch of the topic may unpack to; default 64 MiB
 	RetryFrom   time.Duration // first pause while the store is away; default 100 ms
 	RetryTo     time.Duration // longest pause; default 5 s
+	LagEvery    time.Duration // how often the metric of the lag is read anew; default 10 s
 	Opts        []kgo.Opt     // more options of the client, as for TLS
 }
 
@@ -40,6 +44,7 @@ func (c ConsumerConfig) withDefaults() ConsumerConfig {
 	setDefault(&c.BatchBytes, 64<<20)
 	setDefault(&c.RetryFrom, 100*time.Millisecond)
 	setDefault(&c.RetryTo, 5*time.Second)
+	setDefault(&c.LagEvery, 10*time.Second)
 	return c
 }
 
@@ -73,6 +78,7 @@ func (c *Consumer) options() []kgo.Opt {
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),      // a transactional hop's reports count with its output
 		kgo.KeepControlRecords(),                          // else the last marker of a transaction is never committed, and lags for ever
 		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
+		kgo.SessionTimeout(session), kgo.HeartbeatInterval(session / 5),
 		kgo.MaxDecompressBatchBytes(c.config.BatchBytes), kgo.FetchMaxBytes(32 << 20), kgo.FetchMaxPartitionBytes(8 << 20),
 	}, c.config.Opts...)
 }
@@ -98,6 +104,7 @@ func (c *Consumer) Start() error {
 	work, giveUp := context.WithCancel(context.Background())
 	c.client, c.polls, c.gives, c.done = client, stopPolling, giveUp, make(chan struct{})
 	go c.run(poll, work)
+	go c.watchLag(poll)
 	return nil
 }
 

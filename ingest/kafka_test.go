@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -154,4 +156,25 @@ func numbers(n int) []uint64 {
 		all = append(all, uint64(i+1))
 	}
 	return all
+}
+
+func TestTheMetricOfTheLagFollowsThoughNobodyAsks(t *testing.T) {
+	_, brokers := broker(t, 1)
+	m := newMemory()
+	m.away = true
+	in := started(t, m, Config{})
+	produce(t, client(t, brokers), record(t, "orders", 1), record(t, "orders", 2))
+	consumer(t, in, brokers, func(c *ConsumerConfig) { c.LagEvery = 20 * time.Millisecond })
+	until(t, m, "the metric says two", func() bool { return gauge(t, in.metrics.lag) == 2 })
+	m.set(func(m *memory) { m.away = false })
+	until(t, m, "the metric says none", func() bool { return gauge(t, in.metrics.lag) == 0 })
+}
+
+func gauge(t *testing.T, g prometheus.Gauge) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := g.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetGauge().GetValue()
 }

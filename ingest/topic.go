@@ -71,27 +71,52 @@ func (c *Consumer) Lag(ctx context.Context) (int64, error) {
 	if client == nil {
 		return 0, errors.New("ingest: the consumer does not run")
 	}
-	ctx, cancel := context.WithTimeout(ctx, lagTimeout)
-	defer cancel()
-	lag, err := c.lag(ctx, kadm.NewClient(client))
+	lag, err := Lag(ctx, client, c.config.Topic, c.config.Group)
 	if err != nil {
-		return 0, fmt.Errorf("ingest: ask Kafka for the lag of group %s: %w", c.config.Group, err)
+		return 0, err
 	}
 	c.intake.metrics.lag.Set(float64(lag))
 	return lag, nil
 }
 
-// lag takes a group that is not known yet, or has committed nothing, as one that has everything before it.
-func (c *Consumer) lag(ctx context.Context, admin *kadm.Client) (int64, error) {
-	starts, err := admin.ListStartOffsets(ctx, c.config.Topic)
+// watchLag keeps the metric of the lag fresh: nobody asks a process for its status that only takes reports.
+func (c *Consumer) watchLag(ctx context.Context) {
+	tick := time.NewTicker(c.config.LagEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if _, err := c.Lag(ctx); err != nil && ctx.Err() == nil {
+			c.intake.Log.Debug("the lag could not be read; its metric stays as it was", "error", err)
+		}
+	}
+}
+
+// Lag is the number of records of a topic that the group has not yet stored; an error says that Kafka could not be asked.
+func Lag(ctx context.Context, client *kgo.Client, topic, group string) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, lagTimeout)
+	defer cancel()
+	lag, err := askLag(ctx, kadm.NewClient(client), topic, group)
+	if err != nil {
+		return 0, fmt.Errorf("ingest: ask Kafka for the lag of group %s: %w", group, err)
+	}
+	return lag, nil
+}
+
+// askLag takes a group that is not known yet, or has committed nothing, as one that has everything before it.
+func askLag(ctx context.Context, admin *kadm.Client, topic, group string) (int64, error) {
+	starts, err := admin.ListStartOffsets(ctx, topic)
 	if err = errors.Join(err, starts.Error()); err != nil {
 		return 0, err
 	}
-	ends, err := admin.ListCommittedOffsets(ctx, c.config.Topic)
+	ends, err := admin.ListCommittedOffsets(ctx, topic)
 	if err = errors.Join(err, ends.Error()); err != nil {
 		return 0, err
 	}
-	done, err := admin.FetchOffsets(ctx, c.config.Group)
+	done, err := admin.FetchOffsets(ctx, group)
 	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
 		return 0, err
 	}

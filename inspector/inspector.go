@@ -101,7 +101,9 @@ type Deps struct {
 	Pages   http.Handler // everything that is not the API; nil: answers 404
 	// Status fills in what this package cannot know: Kafka, lag, reports, quarantined, the last pass, dirty marks, demo.
 	// Nil leaves them empty with Kafka "off".
-	Status   func(ctx context.Context) api.Status
+	Status func(ctx context.Context) api.Status
+	// Ready says why this server cannot do its part, beside the store being away; nil: nothing else is asked.
+	Ready    func(ctx context.Context) error
 	Registry *prometheus.Registry // served at /metrics; this package's metrics are registered in it
 	Log      *slog.Logger
 	Now      func() time.Time // nil: time.Now

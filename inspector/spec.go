@@ -64,7 +64,7 @@ func (s *Inspector) plainOperations(doc *huma.OpenAPI) []*huma.Operation {
 		reportsOperation(doc),
 		liveOperation(doc),
 		plainOperation(doc, "get-health", "/healthz", "The process lives", ofType[api.Health](doc)),
-		plainOperation(doc, "get-ready", "/readyz", "The store answers", ofType[api.Health](doc)),
+		plainOperation(doc, "get-ready", "/readyz", "The store answers, and the server can do its part", ofType[api.Health](doc)),
 		plainOperation(doc, "get-metrics", "/metrics", "Metrics, as Prometheus reads them", text("text/plain")),
 		plainOperation(doc, "get-openapi", "/openapi.yaml", "This document", text("application/openapi+yaml")),
 	}

@@ -93,11 +93,24 @@ func (s *Inspector) postReports(c *gin.Context) {
 }
 
 func (s *Inspector) ready(c *gin.Context) {
-	if err := s.ping(c.Request.Context()); err != nil {
-		p := newProblem(http.StatusServiceUnavailable, "the store does not answer")
+	if why := s.unready(c.Request.Context()); why != "" {
+		p := newProblem(http.StatusServiceUnavailable, "%s", why)
 		p.retryAfter = "2"
 		writeProblem(c, p)
 		return
 	}
 	c.JSON(http.StatusOK, api.Health{Status: "ok"})
+}
+
+// unready says why the server cannot do its part; it is empty when it can.
+func (s *Inspector) unready(ctx context.Context) string {
+	if s.ping(ctx) != nil {
+		return "the store does not answer"
+	}
+	if s.Ready != nil {
+		if err := s.Ready(ctx); err != nil {
+			return err.Error()
+		}
+	}
+	return ""
 }

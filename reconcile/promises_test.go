@@ -348,7 +348,7 @@ func (st *stage) passUntilQuiet(latest time.Time) {
 	st.t.Helper()
 	var last []store.Verdict
 	for range 50 {
-		said, err := st.pass(latest)
+		said, err := st.pass(st.store, latest)
 		if err != nil {
 			st.t.Fatal(err)
 		}

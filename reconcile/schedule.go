@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -25,12 +24,18 @@ type Config struct {
 	Now   func() time.Time
 }
 
-// Reconciler makes a pass on a schedule and tells subscribers what changed.
+// Shares says of which streams this process is the judge.
+type Shares interface {
+	// Hold returns the store as far as the process may judge, or nil when it may judge nothing now. What is held is kept until done is
+	// called, with how the pass went.
+	Hold() (held Store, done func(Health))
+}
+
+// Reconciler makes a pass over the streams it holds on a schedule.
 type Reconciler struct {
-	store   Store
+	shares  Shares
 	config  Config
 	log     *slog.Logger
-	feed    *Feed
 	metrics metrics
 
 	mu   sync.Mutex
@@ -52,14 +57,14 @@ type metrics struct {
 }
 
 // New returns a reconciler that does nothing until Start. Its metrics are registered with registry.
-func New(s Store, config Config, registry prometheus.Registerer, log *slog.Logger) (*Reconciler, error) {
+func New(shares Shares, config Config, registry prometheus.Registerer, log *slog.Logger) (*Reconciler, error) {
 	if config.Every == 0 {
 		config.Every = time.Second
 	}
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	r := &Reconciler{store: s, config: config, log: log, feed: newFeed(), metrics: newMetrics()}
+	r := &Reconciler{shares: shares, config: config, log: log, metrics: newMetrics()}
 	for _, c := range []prometheus.Collector{r.metrics.passes, r.metrics.verdicts, r.metrics.seconds} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("reconcile: register metrics: %w", err)
@@ -82,9 +87,6 @@ func newMetrics() metrics {
 		}),
 	}
 }
-
-// Feed is where what changed is told.
-func (r *Reconciler) Feed() *Feed { return r.feed }
 
 // Health returns how the reconciler is doing.
 func (r *Reconciler) Health() Health {
@@ -119,17 +121,24 @@ func (r *Reconciler) Stop(ctx context.Context) error {
 }
 
 func (r *Reconciler) pass(ctx context.Context) {
+	held, done := r.shares.Hold()
+	if held == nil {
+		return
+	}
+	health := r.Health()
+	defer func() { done(health) }() // also when the pass panics
 	begun := time.Now()
-	said, err := Pass(ctx, r.store, r.config.Now())
+	said, err := Pass(ctx, held, r.config.Now())
 	took := time.Since(begun)
 	r.metrics.seconds.Observe(took.Seconds())
 	for i := range said {
 		r.metrics.verdicts.WithLabelValues(said[i].State.String()).Inc()
 	}
-	said = slices.DeleteFunc(said, func(v store.Verdict) bool { return v.State == store.Withdrawn })
-	if len(said) > 0 {
-		r.feed.publish(said)
-	}
+	health = r.note(ctx, took, err)
+}
+
+// note counts a pass and returns how the reconciler is doing after it.
+func (r *Reconciler) note(ctx context.Context, took time.Duration, err error) Health {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last.Err = err
@@ -138,10 +147,11 @@ func (r *Reconciler) pass(ctx context.Context) {
 		if ctx.Err() == nil {
 			r.log.Error("reconcile pass failed", "error", err, "away", errors.Is(err, store.ErrAway))
 		}
-		return
+		return r.last
 	}
 	r.metrics.passes.WithLabelValues("ok").Inc()
 	r.last = Health{LastPass: r.config.Now(), Took: took}
+	return r.last
 }
 
 // cronLogger passes what cron says on to slog.

@@ -296,12 +296,13 @@ type Watermark struct {
 // Status is the health of the auditor itself.
 type Status struct {
 	Version            string     `json:"version"`
+	Role               string     `json:"role,omitempty" enum:"all,ingest,reconcile,inspector" doc:"what this process does; reports and quarantined are counted where the role is all or ingest, and are 0 elsewhere"`
 	Store              string     `json:"store" enum:"ok,away"`
 	Kafka              string     `json:"kafka" enum:"ok,away,off"`
 	IngestLag          int64      `json:"ingestLag" doc:"records of rollcall.reports not yet stored"`
 	Reports            uint64     `json:"reports" doc:"reports accepted since start"`
 	Quarantined        uint64     `json:"quarantined"`
-	LastPass           *time.Time `json:"lastPass,omitempty"`
+	LastPass           *time.Time `json:"lastPass,omitempty" doc:"the last pass over those streams that were looked at the longest time ago, whichever process makes it; absent while there are streams that nobody looked at yet"`
 	LastPassMillis     int64      `json:"lastPassMillis"`
 	ReconcileAgeMillis int64      `json:"reconcileAgeMillis"`
 	Dirty              int        `json:"dirty" doc:"marks waiting for a pass"`

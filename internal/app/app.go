@@ -10,17 +10,19 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/rollcallhq/rollcall/ingest"
 	"github.com/rollcallhq/rollcall/inspector"
 	"github.com/rollcallhq/rollcall/inspector/api"
 	"github.com/rollcallhq/rollcall/internal/access"
 	"github.com/rollcallhq/rollcall/internal/embedded"
+	"github.com/rollcallhq/rollcall/internal/share"
 	"github.com/rollcallhq/rollcall/internal/store"
 	"github.com/rollcallhq/rollcall/migrations"
 	"github.com/rollcallhq/rollcall/reconcile"
@@ -29,6 +31,7 @@ import (
 
 // Config says what to serve and on what.
 type Config struct {
+	Role         Role   // empty: All
 	Listen       string // host:port; port 0 takes any free one
 	Door         Door
 	Data         string // directory of the embedded services
@@ -55,9 +58,16 @@ type App struct {
 	store       *store.Store
 	intake      *ingest.Intake
 	consumer    *ingest.Consumer
+	kafka       *kgo.Client // where there is no consumer
+	member      *share.Member
 	reconciler  *reconcile.Reconciler
+	feed        *reconcile.Feed
 	inspector   *inspector.Inspector
 	ready       atomic.Bool
+	passes      struct {
+		sync.Mutex
+		known []store.SharePass // as last read
+	}
 }
 
 // Run serves until ctx ends or a part fails, and then stops: intake first, then what is queued is stored and committed, then all else.
@@ -75,20 +85,21 @@ func Run(ctx context.Context, c Config) error {
 
 // Start starts everything and returns once requests are answered. What was started before a failure is stopped again.
 func Start(ctx context.Context, c Config) (*App, error) {
+	if c.Role == "" {
+		c.Role = All
+	}
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
 	a := &App{config: c, log: c.Log, registry: prometheus.NewRegistry(), failed: make(chan error, 4)}
 	a.stack.log = c.Log
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, start := range []func(context.Context) error{
-		a.openDoor, a.startClickHouse, a.openStore, a.startKafka, a.startIntake, a.startConsumer, a.startReconciler, a.startInspector, a.applyStreams, a.listen,
-	} {
+	for _, start := range a.parts() {
 		if err := start(ctx); err != nil {
 			return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 		}
 	}
-	a.log.Info("serving", "url", a.URL(), "kafka", strings.Join(a.brokers, ","))
+	a.log.Info("serving", "role", c.Role, "url", a.URL(), "kafka", strings.Join(a.brokers, ","))
 	return a, nil
 }
 
@@ -161,7 +172,10 @@ func (a *App) startKafka(ctx context.Context) error {
 		a.watch("embedded Kafka", child.Done(), child.Err)
 		a.brokers = child.Brokers()
 	}
-	return ingest.EnsureTopic(ctx, a.brokers, ingest.TopicConfig{})
+	if err := ingest.EnsureTopic(ctx, a.brokers, ingest.TopicConfig{}); err != nil || a.config.Role.takesReports() {
+		return err
+	}
+	return a.watchKafka()
 }
 
 func (a *App) startIntake(context.Context) error {
@@ -189,7 +203,7 @@ func (a *App) startConsumer(context.Context) error {
 }
 
 func (a *App) startReconciler(ctx context.Context) error {
-	r, err := reconcile.New(a.store, reconcile.Config{}, a.registry, a.log)
+	r, err := reconcile.New(judge{a.member, a.store}, reconcile.Config{}, a.registry, a.log)
 	if err != nil {
 		return err
 	}
@@ -199,9 +213,12 @@ func (a *App) startReconciler(ctx context.Context) error {
 }
 
 func (a *App) startInspector(context.Context) error {
-	deps := inspector.Deps{
-		Auditor: reconcile.NewReader(a.store), Store: a.store, Feed: a.reconciler.Feed(),
-		Reports: a.intake.Handler(), Pages: web.Handler(), Status: a.status, Registry: a.registry, Log: a.log,
+	deps := inspector.Deps{Store: a.store, Status: a.status, Ready: a.readiness, Registry: a.registry, Log: a.log}
+	if a.config.Role.answers() {
+		deps.Auditor, deps.Feed, deps.Pages = reconcile.NewReader(a.store), a.feed, web.Handler()
+	}
+	if a.intake != nil {
+		deps.Reports = a.intake.Handler()
 	}
 	if a.tokens != nil {
 		deps.Access = a.tokens
@@ -214,8 +231,12 @@ func (a *App) startInspector(context.Context) error {
 	return nil
 }
 
-// applyStreams stores the settings that the configuration gives.
+// applyStreams stores the settings that the configuration gives. Processes of other roles may have the same file and leave that to those that
+// answer, so that two do not overwrite each other's.
 func (a *App) applyStreams(ctx context.Context) error {
+	if !a.config.Role.answers() {
+		return nil
+	}
 	ctx = access.With(ctx, access.Caller{Name: access.Configuration, Role: access.Admin})
 	for name, settings := range a.config.Streams {
 		if err := a.inspector.PutSettings(ctx, name, settings); err != nil {
@@ -223,27 +244,4 @@ func (a *App) applyStreams(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// status fills in what only the wiring knows of the auditor's health.
-func (a *App) status(ctx context.Context) api.Status {
-	health := a.reconciler.Health()
-	s := api.Status{
-		Version: a.config.Version, Kafka: "ok", Reports: a.intake.Accepted(), Quarantined: a.intake.Quarantined(),
-		LastPassMillis: health.Took.Milliseconds(), Demo: a.config.Demo,
-	}
-	if !health.LastPass.IsZero() {
-		s.LastPass = &health.LastPass
-	}
-	bounded, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	lag, err := a.consumer.Lag(bounded)
-	if err != nil {
-		s.Kafka = "away"
-	}
-	s.IngestLag = lag
-	if due, err := a.store.DueMarks(bounded, time.Now(), 10_000); err == nil {
-		s.Dirty = len(due)
-	}
-	return s
 }

@@ -10,7 +10,12 @@ import (
 	"github.com/rollcallhq/rollcall/internal/testenv"
 )
 
-func TestMain(m *testing.M) { os.Exit(testenv.Main(m)) }
+func TestMain(m *testing.M) {
+	if text := os.Getenv(serveVariable); text != "" {
+		os.Exit(serveChild(text))
+	}
+	os.Exit(testenv.Main(m))
+}
 
 func TestAServerWithEverythingEmbeddedAnswersAndStops(t *testing.T) {
 	t.Setenv("ROLLCALL_LIBCHDB", testenv.Library(t))
@@ -18,6 +23,8 @@ func TestAServerWithEverythingEmbeddedAnswersAndStops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	took := until(t, "it is ready", func() bool { status, _ := (&process{url: a.URL()}).ask("/readyz"); return status == http.StatusOK })
+	t.Logf("ready %s after it answered", took)
 	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/metrics": 200, "/openapi.yaml": 200, "/api/v1/streams": 200, "/api/v1/status": 200, "/api/v1/nothing": 404} {
 		answer, err := http.Get(a.URL() + path)
 		if err != nil {

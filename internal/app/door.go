@@ -22,7 +22,7 @@ type Door struct {
 }
 
 // Check says what is wrong with where and how the server is to listen, before anything is started.
-func (c Config) Check() error { return c.Door.check(c.Listen) }
+func (c Config) Check() error { return errors.Join(c.checkRole(), c.Door.check(c.Listen)) }
 
 // check refuses to listen where others could reach a server that asks nobody for a token, or could read the tokens on
 // their way.

@@ -9,6 +9,7 @@ import (
 // over the environment, and the environment over the file.
 type Serve struct {
 	Config             string   `env:"ROLLCALL_CONFIG" type:"path" help:"Configuration file in YAML; unknown keys are refused." placeholder:"FILE"`
+	Role               string   `default:"all" enum:"all,ingest,reconcile,inspector" env:"ROLLCALL_ROLE" help:"What this process does: ${enum}; others than all need --clickhouse-addr and --kafka-brokers." placeholder:"ROLE"`
 	Listen             string   `default:"127.0.0.1:8080" env:"ROLLCALL_LISTEN" help:"Address of the API and the page." placeholder:"HOST:PORT"`
 	Tokens             string   `env:"ROLLCALL_TOKENS" type:"path" help:"File of tokens, made by \"rollcall token\"; without it everybody may do everything, and the server listens on loopback only." placeholder:"FILE"`
 	TLSCert            string   `name:"tls-cert" env:"ROLLCALL_TLS_CERT" type:"path" help:"Certificate to serve HTTPS with, PEM, its chain after it; followed when it changes." placeholder:"FILE"`
