@@ -91,7 +91,7 @@ func (s *site) start(role Role) *process {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	p := &process{t: s.t, cmd: exec.Command(os.Args[0])} //nolint:noctx // it is ended by signals
+	p := &process{t: s.t, cmd: exec.Command(os.Args[0])}
 	p.cmd.Env = append(os.Environ(), serveVariable+"="+string(text))
 	p.cmd.Stderr = s.t.Output()
 	out, err := p.cmd.StdoutPipe()

@@ -55,16 +55,9 @@ func TestARoleAnswersWhatIsItsPart(t *testing.T) {
 		p := s.start(role)
 		until(t, string(role)+" is ready", p.ready)
 		for path, code := range want {
-			got := 0
+			got, _ := p.ask(path)
 			if path == "POST" {
-				answer, err := http.Post(p.url+"/api/v1/reports", "application/json", strings.NewReader("{"))
-				if err != nil {
-					t.Fatal(err)
-				}
-				_ = answer.Body.Close()
-				got = answer.StatusCode
-			} else {
-				got, _ = p.ask(path)
+				got = p.post("{")
 			}
 			if got != code {
 				t.Errorf("%s: %s answers %d, want %d", role, path, got, code)
@@ -72,6 +65,17 @@ func TestARoleAnswersWhatIsItsPart(t *testing.T) {
 		}
 		p.end()
 	}
+}
+
+// post sends reports and returns the status of the answer.
+func (p *process) post(body string) int {
+	p.t.Helper()
+	answer, err := http.Post(p.url+"/api/v1/reports", "application/json", strings.NewReader(body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode
 }
 
 // emitterOf is the emitter of a hop of a stream.
@@ -151,6 +155,36 @@ func TestWhatAKilledIngestProcessHadReadIsStoredByAnother(t *testing.T) {
 		t.Errorf("%d put aside, %v", len(kept), err)
 	}
 	two.end()
+}
+
+// A process that ends in order has committed what it stored, and stored what it committed: the next reads nothing twice and misses nothing.
+func TestAnIngestProcessThatEndsInOrderHasCommittedWhatItStored(t *testing.T) {
+	const few, each = 6, 3000
+	s := newSite(t)
+	one := s.start(Ingest)
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	var reports []*wire.Report
+	for n := range each {
+		for stream := range few {
+			reports = append(reports, report(stream, 0, uint64(n+1), minutesAgo(3)))
+		}
+	}
+	s.send(client, reports...)
+	until(t, "it reads", func() bool { return s.counted(streamName(0)) > 0 })
+	one.end()
+	stored := uint64(0)
+	for stream := range few {
+		stored += s.counted(streamName(stream))
+	}
+	lag, err := ingest.Lag(t.Context(), client, ingest.Topic, ingest.Group)
+	if err != nil || uint64(lag) != few*each-stored {
+		t.Errorf("of %d it stored %d, and left %d to the next: %v", few*each, stored, lag, err)
+	}
+	t.Logf("it ended after %d of %d", stored, few*each)
 }
 
 // counted is the number up to which all reports of the stream's one emitter are stored.

@@ -27,6 +27,7 @@ func serveWith(t *testing.T, text string, args ...string) (Serve, outcome) {
 
 func TestConfigurationFileGivesEveryFlagAndStreams(t *testing.T) {
 	given, got := serveWith(t, `
+role: ingest
 listen: 127.0.0.1:9999
 data: /var/lib/rollcall
 kafka-brokers: [a:9092, b:9092]
@@ -48,7 +49,7 @@ streams:
 		t.Fatalf("exit code %d: %s", got.code, got.failed)
 	}
 	want := Serve{
-		Config: given.Config, Listen: "127.0.0.1:9999", Data: "/var/lib/rollcall", KafkaBrokers: []string{"a:9092", "b:9092"},
+		Config: given.Config, Role: "ingest", Listen: "127.0.0.1:9999", Data: "/var/lib/rollcall", KafkaBrokers: []string{"a:9092", "b:9092"},
 		ClickhouseAddr: []string{"c:9000"}, ClickhouseUser: "u", ClickhousePassword: "p#1", ClickhouseDatabase: "d", LogLevel: "debug",
 		Tokens: "/etc/rollcall/tokens", TLSCert: "/etc/rollcall/cert.pem", TLSKey: "/etc/rollcall/key.pem", InsecureHTTP: true,
 		Streams: map[string]api.Settings{"flights": {WindowSeconds: 10, Edges: []string{"app..relay"}}},

@@ -30,7 +30,7 @@ func (m *Member) look(ctx context.Context, what string, try func(context.Context
 	bounded, cancel := context.WithTimeout(ctx, storePatience)
 	defer cancel()
 	if err := try(bounded); err != nil && ctx.Err() == nil {
-		m.log.Warn("could not "+what+"; trying again", "error", err)
+		m.log.Warn("sharing of streams: something failed and is tried again", "what", what, "error", err)
 	}
 }
 
