@@ -269,12 +269,13 @@ func TestStreamsOfAProcessThatDiesAreJudgedByOthers(t *testing.T) {
 	s := newSite(t)
 	one, two := s.start(Reconcile), s.start(Reconcile)
 	until(t, "two share the streams", func() bool { return holdAll(one, two) })
-	s.hear(1, minutesAgo(9))
-	until(t, "two judge", func() bool { return s.judged(minutesAgo(9)) })
+	window := minutesAgo(9)
+	s.hear(1, window)
+	until(t, "two judge", func() bool { return s.judged(window) })
 
 	one.kill()
-	s.hear(2, minutesAgo(8))
-	window := minutesAgo(8)
+	window = minutesAgo(8)
+	s.hear(2, window)
 	if took := until(t, "the other judges all", func() bool { return s.judged(window) }); took > takeover {
 		t.Errorf("after a kill it took %s", took)
 	}
