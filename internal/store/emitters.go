@@ -23,7 +23,7 @@ HAVING least(min(closed_at), min(ended_at)) >= {since:Int64}
     OR groupBitmapMerge(e.numbers) < bitmapMax(groupBitmapMergeState(e.numbers))
     OR (stream, hop, emitter) IN (
         SELECT stream, hop, arrayJoin([emitter, carrier]) FROM lanes
-        WHERE stream IN (SELECT stream FROM wanted) AND (top >= {since:Int64} OR received_at >= {since:Int64})
+        WHERE stream IN (SELECT stream FROM wanted) AND top >= {behind:Int64} AND (top >= {since:Int64} OR received_at >= {since:Int64})
     )`
 
 // Emitters returns all emitters of a stream, in no order.
@@ -40,7 +40,7 @@ func (s *Store) EmittersSince(ctx context.Context, streams []string, since time.
 		return nil, err
 	}
 	found := map[string][]Emitter{}
-	err = s.query(ctx, "read emitters", selectEmitters, args.value("since", since.UnixMilli()), func(r driver.Rows) error {
+	err = s.query(ctx, "read emitters", selectEmitters, received(args, since), func(r driver.Rows) error {
 		e, err := scanEmitter(r)
 		if err == nil {
 			found[e.Stream] = append(found[e.Stream], e)

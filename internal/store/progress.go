@@ -36,19 +36,35 @@ const selectReports = `
 SELECT
     stream, hop, emitter, carrier, number, digest, ended, epoch, sent_at, min(received_at), any(closed), any(lane_count), any(lanes), any(windows),
     any(after), any(idempotent), any(host)
-FROM lanes
-WHERE stream IN (SELECT stream FROM wanted) AND (top >= {since:Int64} OR received_at >= {since:Int64} OR ended = 1)
+FROM (
+    SELECT *
+    FROM lanes
+    WHERE stream IN (SELECT stream FROM wanted) AND top >= {behind:Int64} AND (top >= {since:Int64} OR received_at >= {since:Int64} OR ended = 1)
+    UNION ALL
+    SELECT *
+    FROM lanes
+    WHERE stream IN (SELECT stream FROM wanted) AND top < {behind:Int64} AND ended = 1
+)
 GROUP BY stream, hop, emitter, carrier, number, digest, ended, epoch, sent_at`
 
+// mostBehind is how far a sender's clock may be behind for what it says to be found by its receipt. The rows are in the order of what they
+// speak of, so that to look for receipts farther back would cost a look at every row of the stream.
+const mostBehind = 24 * time.Hour
+
+// received gives a query the instant since, and the one from which on rows are looked at for having been received since.
+func received(p params, since time.Time) params {
+	return p.value("since", since.UnixMilli()).value("behind", since.UnixMilli()-mostBehind.Milliseconds())
+}
+
 // Reports returns the reports of the streams that speak of an instant from since on or were received since, and all ended entries, in no
-// order, each once. Those received since matter where a sender's clock is far behind: all that it says of itself is long ago.
+// order, each once. Those received since matter where a sender's clock is hours behind: all that it says of itself is long ago.
 func (s *Store) Reports(ctx context.Context, streams []string, since time.Time) (map[string][]Report, error) {
 	args, err := streamList(streams)
 	if err != nil {
 		return nil, err
 	}
 	found := map[string][]Report{}
-	err = s.query(ctx, "read reports", selectReports, args.value("since", since.UnixMilli()), func(r driver.Rows) error {
+	err = s.query(ctx, "read reports", selectReports, received(args, since), func(r driver.Rows) error {
 		var p Report
 		var emitter, carrier uuid.UUID
 		var ended, closed, idempotent uint8
