@@ -72,6 +72,7 @@ func (h *Hop) Finish() {
 }
 
 func (h *Hop) shut() {
+	h.tell()
 	for i := range h.stripes {
 		st := &h.stripes[i]
 		st.mu.Lock()

@@ -25,7 +25,7 @@ func (h *Hop) FinishForeign(k wire.Kind, uid string, producedAt time.Time) {
 	st := h.stripeOf(uid)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if p := h.turn(st, producedAt.UnixMilli(), time.Now()); p != nil {
+	if p := h.turn(st, producedAt.UnixMilli(), time.Now(), 1); p != nil {
 		p.dirty = true
 		p.foreignUID(uid).tell(k)
 	}
@@ -42,7 +42,7 @@ func (h *Hop) observeForeign(uid string, producedAt, at time.Time, corrupt bool)
 	st := h.stripeOf(uid)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	p := h.turn(st, producedAt.UnixMilli(), at)
+	p := h.turn(st, producedAt.UnixMilli(), at, 1)
 	if p == nil {
 		return MarkUnplaced
 	}

@@ -29,31 +29,27 @@ func (h *holds) enter(ms int64) {
 	h.total++
 }
 
-// leave reports whether an event of that instant was held.
-func (h *holds) leave(ms int64) bool {
-	b := ms >> bucketShift
-	if b == h.cur {
-		if h.n == 0 {
-			return false
-		}
-		h.n--
-	} else {
-		n := h.counts[b]
-		switch n {
-		case 0:
-			return false
-		case 1:
-			delete(h.counts, b)
-		default:
-			h.counts[b] = n - 1
-		}
+// leave takes n events out of a bucket and returns how many of them were not held.
+func (h *holds) leave(b, n int64) (strays int64) {
+	held := h.n
+	if b != h.cur {
+		held = h.counts[b]
 	}
-	h.total--
+	left := min(n, held)
+	switch {
+	case b == h.cur:
+		h.n -= left
+	case left == held:
+		delete(h.counts, b)
+	default:
+		h.counts[b] = held - left
+	}
+	h.total -= left
 	if h.total == 0 && h.idle != nil {
 		close(h.idle)
 		h.idle = nil
 	}
-	return true
+	return n - left
 }
 
 func (h *holds) turn(b int64) {
@@ -80,6 +76,48 @@ func (h *holds) watermark(nowMs int64) int64 {
 	}
 	h.floor = max(h.floor, w)
 	return h.floor
+}
+
+// exits counts the events that have left, until holds takes note of them. It has a
+// lock of its own, so that those who see events leave do not wait for those who number
+// them: they are different goroutines, and one lock that both want costs more than
+// all else that either does.
+type exits struct {
+	mu     sync.Mutex
+	cur, n int64 // the bucket used last and its count
+	counts map[int64]int64
+}
+
+func (x *exits) add(ms, n int64) {
+	b := ms >> bucketShift
+	x.mu.Lock()
+	if b != x.cur {
+		x.turn(b)
+	}
+	x.n += n
+	x.mu.Unlock()
+}
+
+func (x *exits) turn(b int64) {
+	if x.n > 0 {
+		if x.counts == nil {
+			x.counts = make(map[int64]int64)
+		}
+		x.counts[x.cur] += x.n
+	}
+	x.cur, x.n = b, 0
+}
+
+// settle takes what has left out of h and returns how many had not been held.
+func (x *exits) settle(h *holds) (strays int64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.turn(x.cur)
+	for b, n := range x.counts {
+		strays += h.leave(b, n)
+	}
+	clear(x.counts)
+	return strays
 }
 
 // drained returns a channel that is closed once nothing is held.
@@ -124,9 +162,7 @@ func (f *InFlight) Enter(t time.Time) time.Time {
 func (f *InFlight) Leave(held time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.holds.leave(held.UnixMilli()) {
-		f.stray++
-	}
+	f.stray += uint64(f.holds.leave(held.UnixMilli()>>bucketShift, 1))
 }
 
 // Watermark returns the instant before which every event that entered has left.

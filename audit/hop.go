@@ -38,6 +38,7 @@ type Hop struct {
 	count   counters
 
 	sealing sync.Mutex // one seal at a time
+	telling sync.Mutex // while the source's events are taken over
 
 	mu       sync.Mutex // after a stripe's lock, never before it
 	windows  map[int64]*window
@@ -123,7 +124,7 @@ func (h *Hop) Observe(hdr Header, sum uint32, size int, at time.Time) Mark {
 	st.mu.Lock()
 	p := st.last
 	if p == nil || uint64(ms-p.start) >= uint64(h.length) {
-		if p = h.turn(st, ms, at); p == nil {
+		if p = h.turn(st, ms, at, 1); p == nil {
 			st.mu.Unlock()
 			return MarkUnplaced
 		}
@@ -187,11 +188,12 @@ func (h *Hop) finish(k wire.Kind, hdr Header, reason string) {
 // whether that was news. An event outside of every window is left alone: observing
 // it has counted it.
 func (h *Hop) with(hdr Header, f func(p *part, tell func(wire.Kind) bool)) {
+	h.tell() // an event that the source took is seen before it is anything else
 	high, low := key(&hdr.UID)
 	st := h.stripe(low)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	p := h.turn(st, hdr.ProducedAt.UnixMilli(), time.Now())
+	p := h.turn(st, hdr.ProducedAt.UnixMilli(), time.Now(), 1)
 	if p == nil {
 		return
 	}
@@ -220,16 +222,16 @@ func (h *Hop) stripe(low uint32) *stripe {
 }
 
 // turn returns the part of the window that ms lies in, under the stripe's lock, and
-// nil, after counting the event as unplaced, where there is no such window.
-func (h *Hop) turn(st *stripe, ms int64, at time.Time) *part {
+// nil, after counting the n events as unplaced, where there is no such window.
+func (h *Hop) turn(st *stripe, ms int64, at time.Time, n uint64) *part {
 	if st.closed {
-		h.count.afterClose.Add(1)
+		h.count.afterClose.Add(n)
 		return nil
 	}
 	start := windowStart(ms, h.length)
 	p := st.parts[start]
 	if p == nil {
-		if unplaced := h.outside(start, ms, at); unplaced != (wire.Unplaced{}) {
+		if unplaced := h.outside(start, ms, at, n); unplaced != (wire.Unplaced{}) {
 			h.unplace(st, unplaced, at)
 			return nil
 		}
@@ -246,13 +248,13 @@ func (h *Hop) newPart(st *stripe, start int64, at time.Time) *part {
 }
 
 // outside says in which direction a window lies outside of the limits.
-func (h *Hop) outside(start, ms int64, at time.Time) wire.Unplaced {
+func (h *Hop) outside(start, ms int64, at time.Time, n uint64) wire.Unplaced {
 	now := at.UnixMilli()
 	switch {
 	case start < 0 || now-start > oldest.Milliseconds():
-		return wire.Unplaced{TooOld: 1}
+		return wire.Unplaced{TooOld: n}
 	case ms-now > newest.Milliseconds():
-		return wire.Unplaced{TooNew: 1}
+		return wire.Unplaced{TooNew: n}
 	}
 	return wire.Unplaced{}
 }

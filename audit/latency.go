@@ -47,12 +47,14 @@ type histogram struct {
 	zero, negative uint64
 }
 
-func (h *histogram) add(ms int64) {
+func (h *histogram) add(ms int64) { h.addMany(ms, 1) }
+
+func (h *histogram) addMany(ms int64, n uint64) {
 	if ms <= 0 {
 		if ms == 0 {
-			h.zero++
+			h.zero += n
 		} else {
-			h.negative++
+			h.negative += n
 		}
 		return
 	}
@@ -60,7 +62,7 @@ func (h *histogram) add(ms int64) {
 	if i >= len(h.counts) {
 		h.counts = append(h.counts, make([]uint64, i+9-len(h.counts))...)
 	}
-	h.counts[i]++
+	h.counts[i] += n
 }
 
 // addTo adds the counts to what goes on the wire.

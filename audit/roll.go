@@ -41,6 +41,63 @@ func (r *roll) add(n uint32) bool {
 	return true
 }
 
+// addRun puts lo to hi-1 into the roll and reports whether it did: it leaves the roll
+// as it is where one of them is there already, or where it is cheaper to ask for each.
+func (r *roll) addRun(lo, hi uint64) bool {
+	if r.bits == nil {
+		switch {
+		case r.lo == r.hi:
+			r.lo, r.hi = lo, hi
+			return true
+		case lo == r.hi:
+			r.hi = hi
+			return true
+		case lo < r.hi && hi > r.lo:
+			return false
+		}
+		r.spread(uint32(lo))
+	}
+	return r.far == nil && r.setRun(lo, hi)
+}
+
+// setRun sets bits lo to hi-1, if they are all clear.
+func (r *roll) setRun(lo, hi uint64) bool {
+	if !r.reach(uint32(lo>>6)) || !r.reach(uint32((hi-1)>>6)) {
+		return false
+	}
+	clear := r.words(lo, hi, func(word *uint64, mask uint64) bool { return *word&mask == 0 })
+	if !clear {
+		return false
+	}
+	r.count += hi - lo
+	return r.words(lo, hi, func(word *uint64, mask uint64) bool { *word |= mask; return true })
+}
+
+// words calls f with each word that bits lo to hi-1 lie in, and a mask of them, while
+// it returns true.
+func (r *roll) words(lo, hi uint64, f func(word *uint64, mask uint64) bool) bool {
+	first, last := lo>>6, (hi-1)>>6
+	for w := first; w <= last; w++ {
+		mask := ^uint64(0)
+		if w == first {
+			mask <<= lo & 63
+		}
+		if w == last {
+			mask &= ^uint64(0) >> (63 - (hi-1)&63)
+		}
+		if !f(&r.bits[w-uint64(r.base)], mask) {
+			return false
+		}
+	}
+	return true
+}
+
+// reach makes room for a word, unless there is room.
+func (r *roll) reach(word uint32) bool {
+	i := int64(word) - int64(r.base)
+	return i >= 0 && i < int64(len(r.bits)) || r.cover(word)
+}
+
 // contains reports whether n is in the roll.
 func (r *roll) contains(n uint32) bool {
 	if r.bits == nil {
@@ -161,6 +218,14 @@ func (s *settled) contains(n uint32) bool {
 		return false
 	}
 	return s.bm == nil || s.bm.Contains(n)
+}
+
+// meets reports whether one of lo to hi-1 is in the set.
+func (s *settled) meets(lo, hi uint64) bool {
+	if lo >= s.hi || hi <= s.lo {
+		return false
+	}
+	return s.bm == nil || s.bm.IntersectsWithInterval(lo, hi)
 }
 
 // seal moves the fresh roll into the settled set and returns what moved.

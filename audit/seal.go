@@ -19,6 +19,7 @@ func (h *Hop) seal(checkpoint uint64) {
 	h.sealing.Lock()
 	defer h.sealing.Unlock()
 	lanes, laneCount, spool := h.readLanes(time.Now())
+	h.tell()
 	windows, now := h.gather(), time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rollcallhq/rollcall/audit/wire"
@@ -45,6 +46,10 @@ type Source struct {
 	guard   *forkGuard
 	sources uint64
 	stray   uint64
+	taking  run   // numbered by Take and not yet told the hop
+	taken   []run // likewise, of earlier windows and sources
+	exits   exits
+	waited  atomic.Bool // somebody waits until nothing is held
 }
 
 // NewSource starts a source under a fresh id. It returns an error when the window
@@ -82,8 +87,23 @@ func newID(now time.Time) UID {
 // in a forked child, and when the wall clock jumped against the monotonic clock,
 // as it does in a restored snapshot.
 func (s *Source) Next(now time.Time) (UID, time.Time) {
-	ms := now.UnixMilli()
 	s.mu.Lock()
+	n := s.number(now)
+	id, at := s.id, s.at
+	s.mu.Unlock()
+	return id.WithSequence(n), at
+}
+
+// Header numbers one event like Next and returns the header to send with it:
+// produced now, with the checksum of the payload.
+func (s *Source) Header(now time.Time, payload []byte) Header {
+	uid, at := s.Next(now)
+	return Header{Flags: wire.FlagNumbered, UID: uid, ProducedAt: at, Checksum: wire.Checksum(payload)}
+}
+
+// number gives the next number, under the lock.
+func (s *Source) number(now time.Time) uint32 {
+	ms := now.UnixMilli()
 	if s.next == math.MaxUint32 || s.sources == 0 || s.guard.forked() {
 		s.renew(now)
 	}
@@ -96,16 +116,7 @@ func (s *Source) Next(now time.Time) (UID, time.Time) {
 		s.slot.setLast(n)
 	}
 	s.holds.enter(s.last)
-	id, at := s.id, s.at
-	s.mu.Unlock()
-	return id.WithSequence(n), at
-}
-
-// Header numbers one event like Next and returns the header to send with it:
-// produced now, with the checksum of the payload.
-func (s *Source) Header(now time.Time, payload []byte) Header {
-	uid, at := s.Next(now)
-	return Header{Flags: wire.FlagNumbered, UID: uid, ProducedAt: at, Checksum: wire.Checksum(payload)}
+	return n
 }
 
 // tick takes note that the clock moved: what it costs is shared by the events of a ms.
@@ -135,11 +146,13 @@ func (s *Source) renew(now time.Time) {
 	s.id, s.next, s.started, s.end, s.slot = newID(now), 0, now, 0, nil
 	s.wall, s.lastNow = now.UnixNano(), math.MinInt64
 	s.sources++
+	s.endRun()
 }
 
 func (s *Source) turn(ms int64) {
 	start := windowStart(ms, s.window)
 	s.end = start + s.window
+	s.endRun()
 	if s.journal != nil {
 		s.slot = s.journal.open(s.id, start, s.next)
 	}
@@ -148,19 +161,27 @@ func (s *Source) turn(ms int64) {
 // Left says that one event numbered at producedAt, as Next returned it, has left:
 // every next hop or its log acknowledged it, or it was recorded as filtered or
 // rejected. Call it exactly once an event, after the event was observed.
-func (s *Source) Left(producedAt time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.holds.leave(producedAt.UnixMilli()) {
-		s.stray++
+func (s *Source) Left(producedAt time.Time) { s.LeftMany(producedAt, 1) }
+
+// LeftMany is Left for n events numbered at one instant.
+func (s *Source) LeftMany(producedAt time.Time, n int) {
+	s.exits.add(producedAt.UnixMilli(), int64(n))
+	if s.waited.Load() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.settle()
 	}
 }
+
+// settle takes note of what has left, under the lock.
+func (s *Source) settle() { s.stray += uint64(s.exits.settle(&s.holds)) }
 
 // Watermark returns the instant before which every event numbered has left. No
 // later event is produced before it, even if the clock steps back.
 func (s *Source) Watermark(now time.Time) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.settle()
 	w := s.holds.watermark(max(now.UnixMilli(), s.last))
 	s.last, s.lastNow = max(s.last, w), math.MinInt64
 	return time.UnixMilli(w).UTC()
@@ -170,6 +191,7 @@ func (s *Source) Watermark(now time.Time) time.Time {
 func (s *Source) Held() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.settle()
 	return s.holds.total
 }
 
@@ -191,11 +213,14 @@ func (s *Source) Renew() {
 func (s *Source) strays() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.settle()
 	return s.stray
 }
 
 func (s *Source) wait(ctx context.Context) error {
+	s.waited.Store(true) // before the look, so that whoever leaves after it looks too
 	s.mu.Lock()
+	s.settle()
 	drained := s.holds.drained()
 	s.mu.Unlock()
 	select {
