@@ -23,6 +23,7 @@ type Checkpoint struct {
 	hop    *Hop
 	number uint64
 	bytes  []byte
+	fixed  map[*emitter]int // how many reports Reports fixed
 }
 
 // savedEmitter is one emitter in a checkpoint.

@@ -35,7 +35,8 @@ type Limits struct {
 	Roll    int // bytes of one roll; 768 KiB when zero
 }
 
-// HopConfig configures a Hop. Stream, Hop and Transport are required.
+// HopConfig configures a Hop. Stream and Hop are required, and Transport but for a
+// durable hop that hands its reports out by Checkpoint.Reports.
 type HopConfig struct {
 	Stream     string
 	Hop        string
@@ -94,11 +95,11 @@ func (c *HopConfig) check() error {
 		return errors.New("hop config: no stream")
 	case c.Hop == "":
 		return fmt.Errorf("hop config of stream %q: no hop", c.Stream)
-	case c.Transport == nil:
-		return fmt.Errorf("hop config of %s/%s: no transport", c.Stream, c.Hop)
+	case c.Transport == nil && !c.Durable:
+		return fmt.Errorf("hop config of %s/%s: no transport; only a durable hop may send its reports itself", c.Stream, c.Hop)
 	case c.Source != nil && c.InFlight != nil:
 		return fmt.Errorf("hop config of %s/%s: the lane can follow a source or an in-flight count, not both", c.Stream, c.Hop)
-	case c.Journal != nil && c.Durable:
+	case c.Journal != nil && c.Durable && c.Transport != nil:
 		return fmt.Errorf("hop config of %s/%s: a durable hop's checkpoint takes the place of a journal", c.Stream, c.Hop)
 	case c.Checkpoint != nil && !c.Durable:
 		return fmt.Errorf("hop config of %s/%s: a checkpoint is for durable hops", c.Stream, c.Hop)

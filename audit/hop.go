@@ -100,7 +100,11 @@ func NewHop(cfg HopConfig) (*Hop, error) {
 }
 
 // Emitter returns the id under which this hop reports.
-func (h *Hop) Emitter() UID { return h.primary.id }
+func (h *Hop) Emitter() UID {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.primary.id
+}
 
 // Take observes an event whose payload is at hand; see Observe.
 func (h *Hop) Take(hdr Header, payload []byte, at time.Time) Mark {
