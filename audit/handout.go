@@ -79,9 +79,6 @@ func (em *emitter) unfix(n int) {
 	em.open = append(em.fixed[keep:len(em.fixed):len(em.fixed)], em.open...)
 	em.fixed = em.fixed[:keep:keep]
 	em.sent -= uint64(n)
-	for i := range em.open {
-		em.open[i].Number = em.sent + 1 + uint64(i)
-	}
 }
 
 // Abandon forgets all that was observed and is in no accepted report, and goes on as a

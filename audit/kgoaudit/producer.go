@@ -2,23 +2,45 @@ package kgoaudit
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/rollcallhq/rollcall/audit"
+	"github.com/rollcallhq/rollcall/audit/wire"
 )
+
+// DefaultHelloWait is how long the first Produce waits for the server when
+// ProducerConfig.HelloWait is zero.
+const DefaultHelloWait = time.Second
 
 // ProducerConfig configures a Producer.
 type ProducerConfig struct {
 	Hop        audit.HopConfig // its Source and Journal are made here
 	Topics     []string        // the topics that carry the stream; records of others are left alone
 	JournalDir string          // where the journal is kept; empty for none
+
+	// HelloWait is how long the first Produce may wait until the server knows of this
+	// producer. From then on its death is noticed, even one that takes every event with
+	// it. DefaultHelloWait when zero, negative for not at all.
+	HelloWait time.Duration
+
+	// InTransaction has the reports sent inside the client's transactions, so that the
+	// server has the report of an event if and only if the event was committed, whatever
+	// becomes of the process. Hop.Transport must be nil, and EndTransaction or EndSession
+	// called at least once a heartbeat, also where nothing was produced.
+	InTransaction bool
+	// ReportsTopic is where reports go when they are sent inside the transactions;
+	// the constant of that name when empty.
+	ReportsTopic string
 }
 
 // Producer audits what a client produces, as the first hop of a stream: give it to
@@ -26,18 +48,48 @@ type ProducerConfig struct {
 // buffer; at the same time it is taken over, so that what the buffer loses is a
 // named loss. It has left when the broker acknowledged it, or when the promise ended
 // with an error, which makes it rejected.
+//
+// A record produced in a transaction has left when the transaction has ended: end it by
+// EndTransaction or EndSession. A Producer follows one transactional client at a time,
+// and outlives it: give it to the client that takes the place of a failed one, too, so
+// that records of an aborted transaction get new numbers when they are produced again.
 type Producer struct {
 	hop    *audit.Hop
 	source *audit.Source
 	topics []string
 
-	mu   sync.Mutex
-	held map[*kgo.Record]audit.Header
+	helloWait time.Duration
+	hello     sync.Once
+	unheard   atomic.Uint64
+
+	current   atomic.Pointer[audit.UID] // the source that gave the last number
+	repeating atomic.Int64              // of repeats, all together
+
+	mu      sync.Mutex
+	clock   clock
+	slab    []carrier
+	spent   map[audit.UID]*roaring.Bitmap // by source of this producer, the numbers that were rejected
+	spends  uint64
+	repeats map[audit.UID]int // promises still to come that count for nothing
+	stats   ProducerStats
+
+	transactions
+}
+
+// ProducerStats is what a Producer counts of itself; its Hop has the rest.
+type ProducerStats struct {
+	Unheard     uint64 // first records that went out before the server was known to know of the producer
+	Renumbered  uint64 // records with a rejected number that were produced again as new events
+	Repeated    uint64 // records produced again under the number they have
+	Uncommitted uint64 // records of transactions that were aborted
+	InDoubt     int    // transactions of which it is not known, now, what became of them
 }
 
 var (
+	_ kgo.HookNewClient               = (*Producer)(nil)
 	_ kgo.HookProduceRecordBuffered   = (*Producer)(nil)
 	_ kgo.HookProduceRecordUnbuffered = (*Producer)(nil)
+	_ Participant                     = (*Producer)(nil)
 )
 
 // NewProducer returns a producer that reports already. It returns an error when the
@@ -46,63 +98,140 @@ func NewProducer(cfg ProducerConfig) (*Producer, error) {
 	if len(cfg.Topics) == 0 {
 		return nil, errors.New("kgoaudit producer: no topics")
 	}
-	if cfg.JournalDir != "" {
-		journal, err := audit.OpenJournal(audit.JournalConfig{
-			Dir: cfg.JournalDir, Stream: cfg.Hop.Stream, Hop: cfg.Hop.Hop,
-		})
-		if err != nil {
-			return nil, err
-		}
-		cfg.Hop.Journal = journal
+	if err := cfg.openJournal(); err != nil {
+		return nil, err
 	}
-	source, err := audit.NewSource(audit.SourceConfig{Window: cfg.Hop.Window, Journal: cfg.Hop.Journal})
+	numbers := audit.SourceConfig{Window: cfg.Hop.Window}
+	if !cfg.InTransaction { // there the numbers of an open transaction must not outlive the process
+		numbers.Journal = cfg.Hop.Journal
+	}
+	source, err := audit.NewSource(numbers)
 	if err != nil {
 		return nil, err
 	}
 	cfg.Hop.Source = source
+	box, err := newOutbox(cfg.InTransaction, cfg.ReportsTopic, &cfg.Hop)
+	if err != nil {
+		return nil, err
+	}
 	hop, err := audit.NewHop(cfg.Hop)
 	if err != nil {
 		return nil, err
 	}
 	hop.Start()
-	return &Producer{hop: hop, source: source, topics: cfg.Topics, held: make(map[*kgo.Record]audit.Header)}, nil
+	p := &Producer{
+		hop: hop, source: source, topics: cfg.Topics, helloWait: cfg.HelloWait,
+		spent: make(map[audit.UID]*roaring.Bitmap), repeats: make(map[audit.UID]int),
+	}
+	p.box = box.of(hop)
+	if cfg.HelloWait == 0 {
+		p.helloWait = DefaultHelloWait
+	}
+	return p, nil
+}
+
+func (c *ProducerConfig) openJournal() (err error) {
+	if c.JournalDir == "" {
+		return nil
+	}
+	c.Hop.Journal, err = audit.OpenJournal(audit.JournalConfig{Dir: c.JournalDir, Stream: c.Hop.Stream, Hop: c.Hop.Hop})
+	return err
 }
 
 // Hop returns the hop, to read its Stats or to filter by hand.
 func (p *Producer) Hop() *audit.Hop { return p.hop }
 
+// Stats returns the producer's counters.
+func (p *Producer) Stats() ProducerStats {
+	p.mu.Lock()
+	s := p.stats
+	p.mu.Unlock()
+	p.held.Lock()
+	defer p.held.Unlock()
+	s.Unheard, s.InDoubt = p.unheard.Load(), len(p.doubts)
+	if p.open.over {
+		s.InDoubt++
+	}
+	return s
+}
+
 // OnProduceRecordBuffered implements kgo.HookProduceRecordBuffered: it numbers the
 // record, unless it has a header.
 func (p *Producer) OnProduceRecordBuffered(r *kgo.Record) {
-	if !slices.Contains(p.topics, r.Topic) {
+	if !p.follows(r) || hasHeader(r) && !p.again(r) {
 		return
 	}
-	if _, err := ReadHeader(r); !errors.Is(err, ErrNoHeader) {
-		return
+	if p.helloWait > 0 {
+		p.hello.Do(p.sayHello)
 	}
-	h := p.source.Header(time.Now(), r.Value)
-	SetHeader(r, h)
+	p.number(r)
+}
+
+func (p *Producer) follows(r *kgo.Record) bool { return slices.Contains(p.topics, r.Topic) }
+
+func hasHeader(r *kgo.Record) bool {
+	for i := range r.Headers {
+		if r.Headers[i].Key == HeaderKey {
+			return true
+		}
+	}
+	return false
+}
+
+// sayHello waits until the server has the first report, or no longer.
+func (p *Producer) sayHello() {
+	if p.box != nil {
+		return // it goes with the first transaction, and before that no event is there
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), p.helloWait)
+	defer cancel()
+	if err := p.hop.Flush(ctx); err != nil {
+		p.unheard.Add(1)
+	}
+}
+
+func (p *Producer) number(r *kgo.Record) {
 	p.mu.Lock()
-	p.held[r] = h
+	now := p.clock.now()
+	if len(p.slab) == 0 {
+		p.slab = make([]carrier, slabSize)
+	}
+	c := &p.slab[0]
+	p.slab = p.slab[1:]
 	p.mu.Unlock()
-	p.hop.Observe(h, h.Checksum, len(r.Value), h.ProducedAt)
+	h := p.source.Take(now, r.Value)
+	if source := h.UID.Source(); p.current.Load() == nil || *p.current.Load() != source {
+		p.meet(source)
+	}
+	c.put(r, h)
 }
 
 // OnProduceRecordUnbuffered implements kgo.HookProduceRecordUnbuffered. franz-go
 // calls it on one goroutine; it does not wait for anything.
 func (p *Producer) OnProduceRecordUnbuffered(r *kgo.Record, err error) {
-	p.mu.Lock()
-	h, ours := p.held[r]
-	delete(p.held, r)
-	p.mu.Unlock()
-	if !ours {
+	if !p.follows(r) {
+		return
+	}
+	uid, value, ours := p.ownUID(r)
+	if !ours || p.repeated(uid) {
+		return
+	}
+	h := audit.Header{Flags: wire.FlagNumbered, UID: uid, ProducedAt: producedAt(value)}
+	if err == nil && r.Attrs.IsTransactional() {
+		p.hold(h, r)
 		return
 	}
 	if err != nil {
 		p.hop.Reject(h, reason(err))
-		dropHeader(r) // the number is spent: whoever produces the record again makes a new event
+		p.spend(uid, 1)
+		dropHeader(r) // whoever produces the record again makes a new event
 	}
 	p.source.Left(h.ProducedAt)
+}
+
+// producedAt reads that one field of a header.
+func producedAt(value []byte) time.Time {
+	return time.UnixMilli(int64(binary.BigEndian.Uint16(value[18:]))<<32 | int64(binary.BigEndian.Uint32(value[20:])))
 }
 
 // reason names a class of errors, for the error's text may hold anything.
@@ -123,10 +252,25 @@ func reason(err error) string {
 	return "PRODUCE_FAILED"
 }
 
-// Close says CLOSED once every record has left, and stops. Flush the client first.
+// Close says CLOSED once every record has left, and stops. Flush the client first, and
+// end its transaction; the client must still be open where records were produced in
+// transactions.
 func (p *Producer) Close(ctx context.Context) error {
+	if err := p.closeTransactions(ctx); err != nil {
+		return errors.Join(fmt.Errorf("close the audited producer: %w", err), p.stop())
+	}
 	if err := p.hop.Close(ctx); err != nil {
 		return fmt.Errorf("close the audited producer: %w", err)
+	}
+	return nil
+}
+
+// stop ends the reporter without CLOSED.
+func (p *Producer) stop() error {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := p.hop.Close(ended); !errors.Is(err, context.Canceled) {
+		return err
 	}
 	return nil
 }

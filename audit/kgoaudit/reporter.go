@@ -25,8 +25,14 @@ type Reporter struct {
 }
 
 // NewReporter returns a reporter to the topic, ReportsTopic when empty. It returns an
-// error when the client does not wait for acks=all. The client stays the caller's.
+// error when the client does not wait for acks=all, and when it is transactional: a
+// report is accepted when it was produced, and there it could still be aborted; what
+// sends reports inside transactions is ProducerConfig.InTransaction and
+// ConsumerConfig.InTransaction. The client stays the caller's.
 func NewReporter(client *kgo.Client, topic string) (*Reporter, error) {
+	if id, ok := client.OptValue(kgo.TransactionalID).(string); ok && id != "" {
+		return nil, fmt.Errorf("kgoaudit reporter: the client is transactional (%s): use another, or have the reports sent InTransaction", id)
+	}
 	if acks, ok := client.OptValue(kgo.RequiredAcks).(kgo.Acks); ok && acks != kgo.AllISRAcks() {
 		return nil, errors.New("kgoaudit reporter: the client must produce with acks=all, or an accepted report may be lost")
 	}
