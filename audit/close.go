@@ -20,7 +20,7 @@ func (h *Hop) Close(ctx context.Context) error {
 	if !h.started.CompareAndSwap(false, true) {
 		err := h.closeStarted(ctx)
 		h.shutDown()
-		return errors.Join(err, h.closeJournal(err == nil))
+		return errors.Join(err, h.closeJournal(err == nil && !h.owesClosed()))
 	}
 	h.shut()
 	close(h.stop)
@@ -59,6 +59,14 @@ func (h *Hop) waitHeld(ctx context.Context) error {
 		return fmt.Errorf("close %s/%s: %d events have not left: %w", h.cfg.Stream, h.cfg.Hop, held, err)
 	}
 	return nil
+}
+
+// owesClosed reports whether the server has heard of the emitter and not of its end: a
+// durable hop was closed without Finish.
+func (h *Hop) owesClosed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.primary.closed && h.primary.sent > 0
 }
 
 // Finish says that nothing more is taken over and all that was has left. Events

@@ -2,6 +2,7 @@ package kgoaudit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -21,15 +22,29 @@ const maxMarks = 128
 // offsets: whatever was produced before the clock was read lies below them, or has
 // not been acknowledged. Once everything below the end offset of a partition is
 // processed and durable, the clock reading is its lane's watermark.
+//
+// One from FollowConsumer is a hook as well, and observes what the client polls once it
+// is processed. With one from NewConsumer the application calls Observe.
 type Consumer struct {
-	client *kgo.Client
-	admin  *kadm.Client
 	hop    *audit.Hop
 	topics []string
 	fields Fields
+	group  string
+	beat   time.Duration
+	box    *outbox                              // nil: the reports are not sent inside transactions
+	heads  map[string]map[int32]kgo.EpochOffset // what the transaction under way commits
+	tried  bool                                 // its commit was asked for
+	marked time.Time                            // when Mark was called last
 
-	mu    sync.Mutex
-	lanes map[partition]*lane
+	mu       sync.Mutex
+	client   *kgo.Client // nil until it is made
+	admin    *kadm.Client
+	fault    error // why it must not go on
+	closing  bool
+	lanes    map[partition]*lane
+	recent   *lane // the lane of the last record polled
+	recentAt partition
+	stats    ConsumerStats
 }
 
 type partition struct {
@@ -39,8 +54,10 @@ type partition struct {
 
 // lane is one partition: how far it is processed, and the marks not yet reached.
 type lane struct {
-	done  int64 // offset of the first record not known to be processed; -1 when unknown
-	marks []mark
+	done   int64 // offset of the first record not known to be processed; -1 when unknown
+	looked int64 // done, when Mark was called last
+	marks  []mark
+	polled polled
 }
 
 type mark struct {
@@ -50,10 +67,13 @@ type mark struct {
 
 // NewConsumer returns a consumer of the topics for a hop. It does not ask anything yet.
 func NewConsumer(client *kgo.Client, hop *audit.Hop, topics ...string) *Consumer {
-	return &Consumer{
-		client: client, admin: kadm.NewClient(client), hop: hop, topics: topics,
-		lanes: make(map[partition]*lane),
-	}
+	c := newConsumer(hop, topics)
+	c.bind(client)
+	return c
+}
+
+func newConsumer(hop *audit.Hop, topics []string) *Consumer {
+	return &Consumer{hop: hop, topics: topics, beat: audit.DefaultHeartbeat, lanes: make(map[partition]*lane)}
 }
 
 // UseFields sets where records have their identity that have neither an audit header
@@ -78,7 +98,14 @@ func (c *Consumer) Observe(r *kgo.Record, at time.Time) audit.Mark {
 // states the watermark of every lane that is past its mark already. A consumer that
 // uses Commit need not call it.
 func (c *Consumer) Mark(ctx context.Context) error {
+	if err := c.ready(); err != nil {
+		return err
+	}
 	now := time.Now()
+	count, err := c.partitions(ctx)
+	if err != nil {
+		return err
+	}
 	ends, err := c.admin.ListEndOffsets(ctx, c.topics...)
 	if err == nil {
 		err = ends.Error()
@@ -90,19 +117,65 @@ func (c *Consumer) Mark(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.marked = now
+	c.hop.SetLaneCount(count) // before the lanes: a partition that is new holds back what they say
+	return c.markLanes(ctx, now, ends, done)
+}
+
+// partitions asks how many partitions the topics have. The client's own memory will not
+// do: it is some seconds old, and a partition that was added since has events already.
+func (c *Consumer) partitions(ctx context.Context) (n uint32, err error) {
+	topics, err := describe(ctx, c.client, c.topics...)
+	for _, t := range topics {
+		n += uint32(len(t.Partitions))
+	}
+	return n, err
+}
+
+func (c *Consumer) markLanes(ctx context.Context, now time.Time, ends kadm.ListedOffsets, done map[partition]int64) error {
+	stuck := make(map[partition]int64)
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	count := uint32(0)
 	ends.Each(func(o kadm.ListedOffset) {
-		count++
 		p := partition{o.Topic, o.Partition}
 		l := c.lane(p)
 		l.add(mark{now, o.Offset})
 		l.done = max(l.done, done[p])
+		if l.done == l.looked && l.done < o.Offset && len(l.polled.runs) == 0 {
+			stuck[p] = l.done
+		}
+		l.looked = l.done
 		c.state(p, l)
 	})
-	c.hop.SetLaneCount(count)
+	c.mu.Unlock()
+	for p, from := range stuck {
+		if err := c.skip(ctx, p, from); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// skip moves a lane over offsets that no poll returns: the markers that end
+// transactions, and aborted records.
+func (c *Consumer) skip(ctx context.Context, p partition, from int64) error {
+	level := kgo.ReadUncommitted()
+	if n, _ := c.client.OptValue(kgo.FetchIsolationLevel).(int8); n == 1 {
+		level = kgo.ReadCommitted()
+	}
+	for {
+		s, err := look(ctx, c.client, place{p, from}, level)
+		if err != nil {
+			return err
+		}
+		if s.next <= from {
+			return nil
+		}
+		from = s.next
+		c.Done(p.topic, p.id, from)
+		if s.first >= 0 {
+			return nil
+		}
+	}
 }
 
 // done returns how far each partition is done with, whoever consumed it: what the
@@ -137,14 +210,16 @@ func (c *Consumer) done(ctx context.Context) (map[partition]int64, error) {
 	return done, nil
 }
 
-// Done says that every record of the partition below next is processed, durable and
-// observed. Commit calls it for what it commits; a hop that keeps its positions
-// itself calls it, also at its start, for each partition that it reads.
+// Done says that every record of the partition below next is processed and durable,
+// and observed, unless this consumer does that. Commit calls it for what it commits; a
+// hop that keeps its positions itself calls it, also at its start, for each partition
+// that it reads.
 func (c *Consumer) Done(topic string, id int32, next int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := partition{topic, id}
 	l := c.lane(p)
+	l.polled.observe(c.hop, next, time.Now())
 	l.done = max(l.done, next)
 	c.state(p, l)
 }
@@ -152,7 +227,7 @@ func (c *Consumer) Done(topic string, id int32, next int64) {
 func (c *Consumer) lane(p partition) *lane {
 	l := c.lanes[p]
 	if l == nil {
-		l = &lane{done: -1}
+		l = &lane{done: -1, looked: -1}
 		c.lanes[p] = l
 	}
 	return l
@@ -183,27 +258,50 @@ func (c *Consumer) state(p partition, l *lane) {
 
 // Commit ends a round of poll, durable write, observe: it waits until the server has
 // the reports of all that was observed, commits what was polled, states the
-// watermarks reached, and marks anew. Call it only when every polled record is
-// processed and durable; call it also when nothing was polled. A failed Commit has
-// committed nothing that is not reported, and may be repeated.
+// watermarks reached, and marks anew, at most twice a second. Call it only when every
+// polled record is processed and durable; call it also when nothing was polled. A
+// failed Commit has committed nothing that is not reported, and may be repeated.
 //
 // A hop in durable mode uses Mark about once a heartbeat, and Done before each
 // Checkpoint for what that checkpoint makes durable. If it commits offsets to the
 // group at all, then only after the checkpoint that holds them is stored.
 func (c *Consumer) Commit(ctx context.Context) error {
-	polled := c.client.UncommittedOffsets()
-	if len(polled) > 0 {
+	if err := c.ready(); err != nil {
+		return err
+	}
+	return c.commit(ctx, c.client.UncommittedOffsets(), func() error { return c.client.CommitUncommittedOffsets(ctx) })
+}
+
+// commit observes what lies below the offsets, has it reported, and commits it.
+func (c *Consumer) commit(ctx context.Context, offsets map[string]map[int32]kgo.EpochOffset, commit func() error) error {
+	if err := errors.Join(c.ready(), c.refuseInTransaction()); err != nil {
+		return err
+	}
+	if len(offsets) > 0 {
+		c.observe(offsets)
 		if err := c.hop.Flush(ctx); err != nil {
 			return fmt.Errorf("report before the commit: %w", err)
 		}
-		if err := c.client.CommitUncommittedOffsets(ctx); err != nil {
+		if err := commit(); err != nil {
 			return fmt.Errorf("commit: %w", err)
 		}
 	}
-	for topic, partitions := range polled {
+	c.doneAll(offsets)
+	return c.markInTurn(ctx)
+}
+
+func (c *Consumer) doneAll(offsets map[string]map[int32]kgo.EpochOffset) {
+	for topic, partitions := range offsets {
 		for id, o := range partitions {
 			c.Done(topic, id, o.Offset)
 		}
+	}
+}
+
+// markInTurn marks anew, unless that was done a moment ago.
+func (c *Consumer) markInTurn(ctx context.Context) error {
+	if time.Since(c.marked) < markEvery {
+		return nil
 	}
 	return c.Mark(ctx)
 }

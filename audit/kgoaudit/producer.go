@@ -257,7 +257,7 @@ func reason(err error) string {
 // transactions.
 func (p *Producer) Close(ctx context.Context) error {
 	if err := p.closeTransactions(ctx); err != nil {
-		return errors.Join(fmt.Errorf("close the audited producer: %w", err), p.stop())
+		return errors.Join(fmt.Errorf("close the audited producer: %w", err), stopHop(p.hop))
 	}
 	if err := p.hop.Close(ctx); err != nil {
 		return fmt.Errorf("close the audited producer: %w", err)
@@ -265,11 +265,11 @@ func (p *Producer) Close(ctx context.Context) error {
 	return nil
 }
 
-// stop ends the reporter without CLOSED.
-func (p *Producer) stop() error {
+// stopHop ends a hop's reporter without CLOSED.
+func stopHop(hop *audit.Hop) error {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := p.hop.Close(ended); !errors.Is(err, context.Canceled) {
+	if err := hop.Close(ended); !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil

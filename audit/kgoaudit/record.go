@@ -35,10 +35,11 @@ func Header(r *kgo.Record) (audit.Header, bool) {
 	return h, err == nil
 }
 
-// SetHeader gives a record an audit header in place of any that it has.
+// SetHeader gives a record an audit header in place of any that it has. Room behind the
+// headers is not used: it may be that of other records, too.
 func SetHeader(r *kgo.Record, h audit.Header) {
 	dropHeader(r)
-	r.Headers = append(r.Headers, kgo.RecordHeader{Key: HeaderKey, Value: h.Append(nil)})
+	r.Headers = append(slices.Clip(r.Headers), kgo.RecordHeader{Key: HeaderKey, Value: h.Append(nil)})
 }
 
 // dropHeader leaves the slice as it is for whoever else holds it.

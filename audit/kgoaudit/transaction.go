@@ -114,7 +114,7 @@ func told(ctx context.Context, cl *kgo.Client, parts []Participant, o outcome, c
 	was := o
 	for _, p := range parts {
 		found, err := p.ended(asking, cl, o)
-		if was == inDoubt {
+		if was == inDoubt || found == committedForSure { // an abort may come after a commit that was in doubt
 			was = found
 		}
 		unknown = append(unknown, err)

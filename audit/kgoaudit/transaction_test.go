@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -323,7 +324,7 @@ func TestCommitOfUnknownFateIsLookedUpInTheLog(t *testing.T) {
 
 // The plot:
 //
-//   - a commit's answer is lost, and then the brokers cannot be reached: nothing is said
+//   - a commit's answer is lost, and the log cannot be asked: nothing is said
 //     of the records, and the producer does not close
 //   - the application makes a new client with the same transactional id and the same producer
 //   - once that has begun a transaction, the log knows what became of the one before
@@ -334,12 +335,7 @@ func TestTransactionInDoubtIsSettledWithTheNextClient(t *testing.T) {
 	p.begin(t)
 	p.produce(t, 4)
 	cut.arm(kmsg.EndTxn, true)
-	var dark atomic.Bool
-	dark.Store(true)
-	c.ControlKey(int16(kmsg.Metadata), func(kmsg.Request) (kmsg.Response, error, bool) {
-		c.KeepControl()
-		return nil, errors.New("no answer"), dark.Load()
-	})
+	silent := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: "orders", Err: kerr.NotLeaderForPartition, Count: -1})
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	if done, err := kgoaudit.EndTransaction(ctx, p.client, kgo.TryCommit, p); done || !errors.Is(err, kgoaudit.ErrInDoubt) {
@@ -353,7 +349,7 @@ func TestTransactionInDoubtIsSettledWithTheNextClient(t *testing.T) {
 	}
 	p.client.Close()
 
-	dark.Store(false)
+	silent.Remove()
 	p.client = client(t, c, kgo.TransactionalID("shop"), kgo.WithHooks(p))
 	p.begin(t)
 	p.produce(t, 1)
@@ -391,5 +387,71 @@ func TestReporterRefusesATransactionalClient(t *testing.T) {
 	})
 	if err == nil {
 		t.Fatal("two ways for the reports were taken")
+	}
+}
+
+// The plot:
+//
+//   - a commit's answer is lost, whether the broker took it or not, and the log cannot be asked
+//   - the log can be asked again, and the application does what ErrInDoubt says: it calls
+//     once more, with TryAbort. franz-go then says "aborted" in both cases
+func TestAbortAfterACommitInDoubtSaysWhatBecameOfTheCommit(t *testing.T) {
+	for _, reached := range []bool{true, false} {
+		c := cluster(t, 1)
+		var cut scissors
+		p := newTransactional(t, c, cut.option(), kgo.RequestRetries(0))
+		p.begin(t)
+		p.produce(t, 2)
+		silent := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: "orders", Err: kerr.NotLeaderForPartition, Count: -1})
+		cut.arm(kmsg.EndTxn, !reached)
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		if _, err := kgoaudit.EndTransaction(ctx, p.client, kgo.TryCommit, p); !errors.Is(err, kgoaudit.ErrInDoubt) {
+			t.Fatalf("%v, want doubt", err)
+		}
+		cut.disarm()
+		silent.Remove()
+		if done, err := kgoaudit.EndTransaction(t.Context(), p.client, kgo.TryAbort, p); done != reached || err != nil {
+			t.Fatalf("committed: %v, want %v: %v", done, reached, err)
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want := "{}"
+		if !reached {
+			want = "{0,1}"
+		}
+		p.books.want(t, "{0,1}", want)
+	}
+}
+
+// The plot:
+//
+//   - a client is closed in the middle of a transaction, as after an error that it cannot mend
+//   - the producer goes on with a new client, which commits a transaction of its own
+func TestTransactionThatIsLeftOpenIsNotTakenForThatOfTheNextClient(t *testing.T) {
+	c := cluster(t, 1)
+	p := newTransactional(t, c)
+	p.begin(t)
+	left := p.produce(t, 2)
+	p.client.Close()
+	p.client = client(t, c, kgo.TransactionalID("shop"), kgo.WithHooks(p))
+	p.begin(t)
+	p.produce(t, 1)
+	p.end(t, kgo.TryCommit)
+
+	p.begin(t) // now that it is known, what was aborted may be produced again
+	if err := p.client.ProduceSync(t.Context(), left...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	p.end(t, kgo.TryCommit)
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := delivered(t, c, 3).String(); got != "{2,3,4}" {
+		t.Fatalf("the topic has %s", got)
+	}
+	if rejected := p.books.roll(wire.Rejected).String(); rejected != "{0,1}" {
+		t.Fatalf("rejected %s", rejected)
 	}
 }
