@@ -48,11 +48,16 @@ func follow(t *testing.T, c *kfake.Cluster, opts ...kgo.Opt) *follower {
 func (f *follower) end() {
 	f.client.AllowRebalance()
 	if !f.closed {
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		_ = f.Hop().Close(ctx) // it says that ctx has ended
+		stop(f.Hop())
 	}
 	f.closed = true
+}
+
+// stop stops a hop as the death of its process does.
+func stop(hop *audit.Hop) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = hop.Close(ctx) // it says that ctx has ended
 }
 
 // until calls step until it returns true, for half a minute.

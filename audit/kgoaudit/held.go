@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -73,6 +74,26 @@ func (p *Producer) hold(h audit.Header, r *kgo.Record) {
 		return
 	}
 	p.open.spans = append(p.open.spans, span{first: h, count: 1})
+}
+
+// doubtful reports whether an event is of a transaction of which it is not known what
+// became.
+func (p *Producer) doubtful(uid audit.UID) bool {
+	p.held.Lock()
+	defer p.held.Unlock()
+	for _, t := range p.doubts {
+		if t.has(uid) {
+			return true
+		}
+	}
+	return p.open.over && p.open.has(uid)
+}
+
+func (t *transaction) has(uid audit.UID) bool {
+	return slices.ContainsFunc(t.spans, func(s span) bool {
+		n, first := uid.Sequence(), s.first.UID.Sequence()
+		return uid.Source() == s.first.UID.Source() && n >= first && n-first < s.count
+	})
 }
 
 func (s *span) extend(h audit.Header) bool {

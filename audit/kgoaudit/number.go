@@ -116,16 +116,18 @@ func (p *Producer) spend(uid audit.UID, count uint32) {
 }
 
 // again decides about a record that comes with a header. One whose number was rejected
-// gets a new one. One of ours that is under way or has arrived keeps its number, and of
-// its promises one is left out of account. Any other is forwarded.
+// gets a new one; so does one of a transaction in doubt, which may have been aborted. One
+// of ours that is under way or has arrived keeps its number, and of its promises one is
+// left out of account. Any other is forwarded.
 func (p *Producer) again(r *kgo.Record) (renumber bool) {
 	uid, _, ours := p.ownUID(r)
 	if !ours {
 		return false
 	}
+	doubtful := p.doubtful(uid)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.spent[uid.Source()].Contains(uid.Sequence()) {
+	if doubtful || p.spent[uid.Source()].Contains(uid.Sequence()) {
 		p.stats.Renumbered++
 		return true
 	}

@@ -93,11 +93,7 @@ func newRelay(t *testing.T, c *kfake.Cluster, opts ...kgo.Opt) *relay {
 	}
 	t.Cleanup(s.Close)
 	r := &relay{f, s}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
-		_ = f.Hop().Close(ctx) // as a process that dies
-	})
+	t.Cleanup(func() { stop(f.Hop()) })
 	return r
 }
 
@@ -291,9 +287,7 @@ func TestProducerReportsInsideItsTransactionsAndDiesWithoutATrace(t *testing.T) 
 	}
 	one.begin(t)
 	one.produce(t, 3)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_ = p.Hop().Close(ctx) // which lets go of the journal, as a death does
+	stop(p.Hop()) // which lets go of the journal, as a death does
 	cl.Close()
 
 	next := newInside(t, dir)

@@ -440,6 +440,10 @@ func TestTransactionThatIsLeftOpenIsNotTakenForThatOfTheNextClient(t *testing.T)
 	p.produce(t, 1)
 	p.end(t, kgo.TryCommit)
 
+	if held := p.Hop().Stats().Held; held != 0 {
+		t.Fatalf("%d records are held, though it is known what became of them", held)
+	}
+
 	p.begin(t) // now that it is known, what was aborted may be produced again
 	if err := p.client.ProduceSync(t.Context(), left...).FirstErr(); err != nil {
 		t.Fatal(err)
