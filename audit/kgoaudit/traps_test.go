@@ -191,7 +191,33 @@ func TestRecordsThatShareTheirHeadersAreNumberedApart(t *testing.T) {
 //   - franz-go by itself goes on one minute before the last record that it read: what lies
 //     before is not read again, whatever it is now
 func TestOptionsSkipNothingWhereThePositionIsLost(t *testing.T) {
-	c := cluster(t, 1)
+	for _, one := range []struct {
+		name   string
+		client func(*testing.T, *kfake.Cluster) *kgo.Client
+		want   int64
+	}{
+		{"by itself", func(t *testing.T, c *kfake.Cluster) *kgo.Client { return client(t, c, kgo.ConsumeTopics("orders")) }, 5},
+		{"with our options", func(t *testing.T, c *kfake.Cluster) *kgo.Client { return follow(t, c).client }, 0},
+	} {
+		t.Run(one.name, func(t *testing.T) {
+			c := cluster(t, 1)
+			produceStamped(t, c)
+			in := one.client(t, c)
+			for last := int64(0); last < 9; {
+				got := pollPlain(t, in)
+				last = got[len(got)-1].Offset
+			}
+			c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: "orders", Err: kerr.OffsetOutOfRange, Count: 1})
+			if got := pollPlain(t, in)[0].Offset; got != one.want {
+				t.Errorf("it goes on at offset %d, want %d", got, one.want)
+			}
+		})
+	}
+}
+
+// produceStamped produces ten records, of which the first five are stamped an hour ago.
+func produceStamped(t *testing.T, c *kfake.Cluster) {
+	t.Helper()
 	out := client(t, c)
 	for i := range 10 {
 		r := &kgo.Record{Topic: "orders", Timestamp: time.Now()}
@@ -202,33 +228,19 @@ func TestOptionsSkipNothingWhereThePositionIsLost(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ours := follow(t, c)
-	for name, one := range map[string]struct {
-		client *kgo.Client
-		want   int64
-	}{
-		"by itself":        {client(t, c, kgo.ConsumeTopics("orders")), 5},
-		"with our options": {ours.client, 0},
-	} {
-		polled := func() (got []*kgo.Record) {
-			until(t, "records", func() bool {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				defer cancel()
-				got = one.client.PollFetches(ctx).Records()
-				one.client.AllowRebalance()
-				return len(got) > 0
-			})
-			return got
-		}
-		for last := int64(0); last < 9; {
-			got := polled()
-			last = got[len(got)-1].Offset
-		}
-		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: "orders", Err: kerr.OffsetOutOfRange, Count: 1})
-		if got := polled()[0].Offset; got != one.want {
-			t.Errorf("%s: goes on at offset %d, want %d", name, got, one.want)
-		}
-	}
+}
+
+// pollPlain polls until something comes.
+func pollPlain(t *testing.T, cl *kgo.Client) (got []*kgo.Record) {
+	t.Helper()
+	until(t, "records", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		got = cl.PollFetches(ctx).Records()
+		cl.AllowRebalance()
+		return len(got) > 0
+	})
+	return got
 }
 
 // The plot:
