@@ -46,6 +46,7 @@ type Source struct {
 	guard   *forkGuard
 	sources uint64
 	stray   uint64
+	clock   clock
 	taking  run   // numbered by Take and not yet told the hop
 	taken   []run // likewise, of earlier windows and sources
 	exits   exits

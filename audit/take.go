@@ -7,12 +7,16 @@ import (
 	"github.com/rollcallhq/rollcall/audit/wire"
 )
 
-// Take is Header for a hop that takes its events over as it numbers them: the Hop
-// that has this Source reports the event as seen, and nobody observes it. That
-// is cheaper than observing, for a source's events of one window are one range.
+// Take is Header, at now or at this moment when now is zero, for a hop that takes its
+// events over as it numbers them: the Hop that has this Source reports the event as seen,
+// and nobody observes it. That is cheaper than observing, for a source's events of one
+// window are one range.
 func (s *Source) Take(now time.Time, payload []byte) Header {
 	sum := wire.Checksum(payload)
 	s.mu.Lock()
+	if now.IsZero() {
+		now = s.clock.now()
+	}
 	n := s.number(now)
 	if s.taking.next() != uint64(n) || s.taking.count == 0 {
 		s.begin(n)
@@ -22,6 +26,22 @@ func (s *Source) Take(now time.Time, payload []byte) Header {
 	h := Header{Flags: wire.FlagNumbered, UID: s.id.WithSequence(n), ProducedAt: s.at, Checksum: sum}
 	s.mu.Unlock()
 	return h
+}
+
+// clock reads the time, for less than time.Now where the millisecond is still the
+// same. Not safe for concurrent use.
+type clock struct {
+	read time.Time
+	good time.Duration // how long after read
+}
+
+func (c *clock) now() time.Time {
+	if since := time.Since(c.read); since >= 0 && since < c.good {
+		return c.read
+	}
+	c.read = time.Now()
+	c.good = time.Millisecond - time.Duration(c.read.Nanosecond())%time.Millisecond
+	return c.read
 }
 
 // run is events of one window that were taken over as they were numbered.

@@ -1,7 +1,7 @@
 package kgoaudit
 
 import (
-	"time"
+	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -38,20 +38,22 @@ func (c *carrier) put(r *kgo.Record, h audit.Header) {
 	r.Headers = append(headers, c.header[0])
 }
 
-// clock reads the time, for less than time.Now where the millisecond is still the
-// same. Not safe for concurrent use.
-type clock struct {
-	read time.Time
-	good time.Duration // how long after read
+// slab is carriers made together.
+type slab struct {
+	used     atomic.Int32
+	carriers [slabSize]carrier
 }
 
-func (c *clock) now() time.Time {
-	if since := time.Since(c.read); since >= 0 && since < c.good {
-		return c.read
+func (p *Producer) carrier() *carrier {
+	for {
+		s := p.slab.Load()
+		if s != nil {
+			if n := s.used.Add(1); n <= slabSize {
+				return &s.carriers[n-1]
+			}
+		}
+		p.slab.CompareAndSwap(s, new(slab))
 	}
-	c.read = time.Now()
-	c.good = time.Millisecond - time.Duration(c.read.Nanosecond())%time.Millisecond
-	return c.read
 }
 
 // ownUID returns the UID of a header of one of our sources that a record carries.

@@ -66,12 +66,12 @@ type Producer struct {
 	repeating atomic.Int64              // of repeats, all together
 
 	mu      sync.Mutex
-	clock   clock
-	slab    []carrier
 	spent   map[audit.UID]*roaring.Bitmap // by source of this producer, the numbers that were rejected
 	spends  uint64
 	repeats map[audit.UID]int // promises still to come that count for nothing
 	stats   ProducerStats
+
+	slab atomic.Pointer[slab] // apart from what promises read
 
 	transactions
 }
@@ -191,19 +191,11 @@ func (p *Producer) sayHello() {
 }
 
 func (p *Producer) number(r *kgo.Record) {
-	p.mu.Lock()
-	now := p.clock.now()
-	if len(p.slab) == 0 {
-		p.slab = make([]carrier, slabSize)
-	}
-	c := &p.slab[0]
-	p.slab = p.slab[1:]
-	p.mu.Unlock()
-	h := p.source.Take(now, r.Value)
+	h := p.source.Take(time.Time{}, r.Value)
 	if source := h.UID.Source(); p.current.Load() == nil || *p.current.Load() != source {
 		p.meet(source)
 	}
-	c.put(r, h)
+	p.carrier().put(r, h)
 }
 
 // OnProduceRecordUnbuffered implements kgo.HookProduceRecordUnbuffered. franz-go
