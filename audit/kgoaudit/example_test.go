@@ -2,6 +2,7 @@ package kgoaudit_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,7 +36,7 @@ func ExampleNewProducer() {
 	fmt.Println(roll.Close(context.Background()))
 }
 
-// A consumer polls, stores, observes, and commits last.
+// A consumer that decides for itself what it observes polls, stores, observes, and commits last.
 func ExampleConsumer() {
 	var server audit.Transport
 	var store func(*kgo.Record)
@@ -76,4 +77,97 @@ func ExampleConsumer_UseFields() {
 	lanes.Observe(r, time.Now()) // in place of kgoaudit.Observe
 
 	fmt.Println(err)
+}
+
+// A consumer is audited by its options; what it polls is observed once it is processed.
+func ExampleFollowConsumer() {
+	var server audit.Transport
+	var store func(context.Context, kgo.Fetches) error // returns once all of it is durable
+	ctx := context.Background()
+	hop := audit.HopConfig{Stream: "orders", Hop: "sink", After: []string{"app"}, Transport: server}
+	roll, err := kgoaudit.FollowConsumer(kgoaudit.ConsumerConfig{Hop: hop, Topics: []string{"orders"}, Group: "sink"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client, err := kgo.NewClient(append(roll.Options(), kgo.SeedBrokers("127.0.0.1:9092"))...)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for ctx.Err() == nil {
+		if err := roll.Round(ctx, store); errors.Is(err, kgoaudit.ErrNotProcessed) {
+			break // nothing of it is committed; begin anew, as after a crash
+		}
+	}
+	fmt.Println(roll.Close(context.Background()))
+	client.Close()
+}
+
+// A transactional producer ends its transactions here; its reports are committed with its events.
+func ExampleEndTransaction() {
+	ctx := context.Background()
+	hop := audit.HopConfig{Stream: "orders", Hop: "app"}
+	roll, err := kgoaudit.NewProducer(kgoaudit.ProducerConfig{
+		Hop: hop, Topics: []string{"orders"}, JournalDir: "/var/lib/shop", InTransaction: true,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers("127.0.0.1:9092"), kgo.TransactionalID("shop"), kgo.WithHooks(roll))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := client.BeginTransaction(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	client.Produce(ctx, &kgo.Record{Topic: "orders", Value: []byte("3 books")}, nil)
+	committed, err := kgoaudit.EndTransaction(ctx, client, kgo.TryCommit, roll)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(committed)
+
+	fmt.Println(roll.Close(ctx))
+	client.Close()
+}
+
+// A relay reads, passes on and commits in one transaction, and its reports are part of it.
+func ExampleEndSession() {
+	ctx := context.Background()
+	hop := audit.HopConfig{Stream: "orders", Hop: "relay", After: []string{"app"}}
+	roll, err := kgoaudit.FollowConsumer(kgoaudit.ConsumerConfig{
+		Hop: hop, Topics: []string{"orders"}, Group: "relay", InTransaction: true,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	session, err := kgo.NewGroupTransactSession(append(roll.Options(), kgo.SeedBrokers("127.0.0.1:9092"), kgo.TransactionalID("relay"))...)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for {
+		if err := session.Begin(); err != nil {
+			fmt.Println(err)
+			return
+		}
+		poll, cancel := context.WithTimeout(ctx, time.Second)
+		produced := kgo.AbortingFirstErrPromise(session.Client())
+		session.PollFetches(poll).EachRecord(func(r *kgo.Record) {
+			onward := &kgo.Record{Topic: "relayed", Key: r.Key, Value: r.Value, Headers: r.Headers}
+			session.Produce(ctx, onward, produced.Promise())
+		})
+		cancel()
+		commit := kgo.TransactionEndTry(produced.Err() == nil)
+		if _, err := kgoaudit.EndSession(ctx, session, commit, roll); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
 }
