@@ -219,7 +219,7 @@ func (c *Consumer) Done(topic string, id int32, next int64) {
 	defer c.mu.Unlock()
 	p := partition{topic, id}
 	l := c.lane(p)
-	l.polled.observe(c.hop, next, time.Now())
+	l.polled.observe(c, next, time.Now())
 	l.done = max(l.done, next)
 	c.state(p, l)
 }

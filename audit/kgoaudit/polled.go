@@ -97,11 +97,11 @@ func (p *polled) cut(from int64) (n int) {
 }
 
 // observe observes what lies below an offset.
-func (p *polled) observe(hop *audit.Hop, next int64, at time.Time) {
+func (p *polled) observe(c *Consumer, next int64, at time.Time) {
 	for len(p.runs) > 0 && p.runs[0].offset < next {
 		run := &p.runs[0]
 		n := int(min(int64(run.count), next-run.offset))
-		p.observeRun(hop, run, n, at)
+		p.observeRun(c, run, n, at)
 		p.sizes = p.sizes[n:]
 		p.told = max(p.told, run.offset+int64(n))
 		if run.count -= n; run.count == 0 {
@@ -116,11 +116,11 @@ func (p *polled) observe(hop *audit.Hop, next int64, at time.Time) {
 	}
 }
 
-func (p *polled) observeRun(hop *audit.Hop, run *polledRun, n int, at time.Time) {
+func (p *polled) observeRun(c *Consumer, run *polledRun, n int, at time.Time) {
 	if run.other != nil {
-		Observe(hop, run.other, at)
+		c.Observe(run.other, at)
 	} else {
-		hop.ObserveRun(run.first, p.sizes[:n], at)
+		c.hop.ObserveRun(run.first, p.sizes[:n], at)
 	}
 	for offset := run.offset; len(p.later) > 0 && offset < run.offset+int64(n); offset++ {
 		for _, do := range p.later[offset] {
@@ -165,7 +165,7 @@ func (c *Consumer) observe(offsets map[string]map[int32]kgo.EpochOffset) {
 	defer c.mu.Unlock()
 	for topic, partitions := range offsets {
 		for id, o := range partitions {
-			c.lane(partition{topic, id}).polled.observe(c.hop, o.Offset, now)
+			c.lane(partition{topic, id}).polled.observe(c, o.Offset, now)
 		}
 	}
 }
