@@ -103,7 +103,10 @@ func (s *journalStory) look() error {
 			return err
 		}
 	}
-	return s.hold(append(ended, s.older...))
+	if len(s.j.left) > 0 { // else their journals are removed
+		ended = append(ended, s.older...)
+	}
+	return s.hold(ended)
 }
 
 func (s *journalStory) hold(ended []wire.Ended) error {
@@ -161,7 +164,7 @@ func (s *journalStory) start() error {
 	if s.src, err = NewSource(SourceConfig{Journal: j}); err != nil {
 		return err
 	}
-	s.h, err = NewHop(HopConfig{Stream: "orders", Hop: "app", Transport: s, Source: s.src, Journal: j, Limits: Limits{Roll: 30}, Keep: time.Nanosecond})
+	s.h, err = NewHop(HopConfig{Stream: "orders", Hop: "app", Transport: s, Source: s.src, Journal: j, Limits: Limits{Roll: 30, Sources: 1}, Keep: time.Nanosecond})
 	return err
 }
 
