@@ -10,6 +10,7 @@ CREATE TABLE IF NOT EXISTS reports_in
     epoch        UInt32,
     kind         Enum8('seen' = 0, 'repeated' = 1, 'corrupt' = 2, 'invalid' = 3, 'filtered' = 4, 'rejected' = 5, 'skewed' = 6, 'closed' = 7),
     emitter      UUID,
+    host         String COMMENT 'of the report',
     first        UInt8 COMMENT '1: the report names no hop before its own',
     roll         String,
     card         UInt64 COMMENT 'cardinality of the roll',

@@ -4,7 +4,7 @@ CREATE TABLE IF NOT EXISTS sources
     stream  LowCardinality(String),
     source  FixedString(16),
     hop     LowCardinality(String),
-    emitter SimpleAggregateFunction(max, UUID) COMMENT 'one that reported it: the greatest',
+    host    SimpleAggregateFunction(max, String) COMMENT 'one that reported it: the greatest',
     first   SimpleAggregateFunction(min, DateTime('UTC')) COMMENT 'first window',
     last    SimpleAggregateFunction(max, DateTime('UTC')) COMMENT 'last window',
     alone   SimpleAggregateFunction(min, Int64) COMMENT 'Unix ms: first window that a report names which names no hop before its own; the greatest Int64 when none',

@@ -67,7 +67,7 @@ func (w *work) horizon() time.Time {
 	if !w.since.IsZero() && w.since.Before(horizon) {
 		horizon = w.since
 	}
-	return horizon.Add(-horizonMargin)
+	return horizon
 }
 
 // collect finds the windows to be judged: those marked, those not closed, and those that a report sent so early may change.

@@ -79,7 +79,9 @@ func foreignPart(one *store.ForeignEvent) *part {
 			}
 		}
 		key := once{f.Hop, f.Epoch}
-		emitters[key]++
+		if f.Kinds[wire.Seen] > 0 {
+			emitters[key]++
+		}
 		if f.Kinds[wire.Seen] > 1 || emitters[key] > 1 {
 			t.twice = roaring.BitmapOf(0)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"maps"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -20,7 +19,7 @@ type historyStore interface {
 	Reports(ctx context.Context, streams []string, since time.Time) (map[string][]store.Report, error)
 	EmittersSince(ctx context.Context, streams []string, since time.Time) (map[string][]store.Emitter, error)
 	Hops(ctx context.Context, streams []string) (map[string][]store.HopSummary, error)
-	UncoveredSources(ctx context.Context, queries []store.UncoveredQuery, horizon time.Time) (map[string][]store.Uncovered, error)
+	UncoveredSources(ctx context.Context, queries []store.UncoveredQuery) (map[string][]store.Uncovered, error)
 }
 
 // contentStore is what the rolls of windows are read from.
@@ -29,18 +28,15 @@ type contentStore interface {
 	EmitterRolls(ctx context.Context, keys []store.RollKey, events uint64) iter.Seq2[store.EmitterRoll, error]
 	ForeignEvents(ctx context.Context, windows []store.WindowKey, from string) iter.Seq2[store.ForeignEvent, error]
 	Unplaced(ctx context.Context, windows []store.WindowKey) (map[store.HopWindow]uint64, error)
-	Digests(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]uint64, error)
+	Announced(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.Announced, error)
 }
 
 // historyQuery names a stream and its settings.
 type historyQuery struct {
 	stream   string
 	settings store.Settings
-	horizon  time.Time // sources seen only in windows before it were looked at, and all were covered; zero: look at all
+	horizon  time.Time // what was known of sources seen only in windows before it has not changed, and all were covered; zero: look at all
 }
-
-// horizonMargin is how much earlier than what changed a source may have been seen that the change uncovers: the longest window and its grace.
-const horizonMargin = 2 * time.Hour
 
 // loadHistories reads what was reported since an instant. What says which reports count is read first, then the reports, and the caller reads
 // rolls after: so a report that counts has been read with the windows it mentions, and a watermark that counts never precedes its rolls.
@@ -65,7 +61,11 @@ func loadHistories(ctx context.Context, s historyStore, queries []historyQuery, 
 	if err != nil {
 		return nil, err
 	}
-	uncovered, err := loadUncovered(ctx, s, queries)
+	asked := make([]store.UncoveredQuery, len(queries))
+	for i, q := range queries {
+		asked[i] = q.uncovered(reports[q.stream])
+	}
+	uncovered, err := s.UncoveredSources(ctx, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -79,41 +79,33 @@ func loadHistories(ctx context.Context, s historyStore, queries []historyQuery, 
 	return found, nil
 }
 
-// loadUncovered reads the uncovered sources, of the streams with a horizon among the sources seen since.
-func loadUncovered(ctx context.Context, s historyStore, queries []historyQuery) (map[string][]store.Uncovered, error) {
-	var whole, near []store.UncoveredQuery
-	var horizon time.Time
-	for _, q := range queries {
-		if q.horizon.IsZero() {
-			whole = append(whole, q.uncovered())
-			continue
-		}
-		near = append(near, q.uncovered())
-		if horizon.IsZero() || q.horizon.Before(horizon) {
-			horizon = q.horizon
-		}
+// uncovered asks for the sources that are not covered. What uncovers a source is a report that names it, or the first report with a hop before
+// it of a hop that had none: that reaches back from when it was sent by a window and its grace. All windows that the reports at hand mention
+// are looked at too, so that a report which was stored since the horizon was chosen is judged with its sources.
+func (q historyQuery) uncovered(reports []store.Report) store.UncoveredQuery {
+	found := store.UncoveredQuery{Stream: q.stream, Reach: q.settings.Grace}
+	var longest time.Duration
+	for _, l := range q.settings.Lengths {
+		longest = max(longest, time.Duration(l.Seconds)*time.Second)
 	}
-	found, err := s.UncoveredSources(ctx, whole, time.Time{})
-	if err != nil {
-		return nil, err
-	}
-	recent, err := s.UncoveredSources(ctx, near, horizon)
-	if found == nil {
-		return recent, err
-	}
-	maps.Copy(found, recent)
-	return found, err
-}
-
-func (q historyQuery) uncovered() store.UncoveredQuery {
-	reach := q.settings.Grace
 	if n := len(q.settings.Lengths); n > 0 {
-		reach += time.Duration(q.settings.Lengths[n-1].Seconds) * time.Second
+		found.Reach += time.Duration(q.settings.Lengths[n-1].Seconds) * time.Second
 	}
-	found := store.UncoveredQuery{Stream: q.stream, Reach: reach}
 	for _, e := range q.settings.Edges {
 		found.NotFirst = append(found.NotFirst, e.To)
 	}
+	if q.horizon.IsZero() {
+		return found
+	}
+	found.Horizon = q.horizon
+	for i := range reports {
+		for _, start := range reports[i].Windows {
+			if start.Before(found.Horizon) {
+				found.Horizon = start
+			}
+		}
+	}
+	found.Horizon = found.Horizon.Add(-longest - q.settings.Grace)
 	return found
 }
 
@@ -166,12 +158,12 @@ func holdTorn(ctx context.Context, s contentStore, windows []*window) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	digests, err := s.Digests(ctx, keys)
+	announced, err := s.Announced(ctx, keys)
 	if err != nil {
 		return err
 	}
 	for key, w := range byKey {
-		if w.torn = !w.h.knows(digests[key]); w.torn {
+		if w.torn = w.h.awaits(announced[key], w.start); w.torn {
 			w.closing.hold()
 		}
 	}
@@ -181,7 +173,7 @@ func holdTorn(ctx context.Context, s contentStore, windows []*window) error {
 // eachPart yields all parts of the windows. An error is yielded last.
 func eachPart(ctx context.Context, s contentStore, keys []store.WindowKey) iter.Seq2[*part, error] {
 	return func(yield func(*part, error) bool) {
-		for _, parts := range []iter.Seq2[*part, error]{numberedParts(ctx, s, keys, wire.UID{}), foreignParts(ctx, s, keys, "")} {
+		for _, parts := range []iter.Seq2[*part, error]{numberedParts(ctx, s, keys, wire.UID{}, true), foreignParts(ctx, s, keys, "")} {
 			for p, err := range parts {
 				if !yield(p, err) || err != nil {
 					return
@@ -207,8 +199,9 @@ const (
 	batchWeight = 4 << 20 // events
 )
 
-// numberedParts yields the parts of numbered events from the source from on, in the order of stream, start and source.
-func numberedParts(ctx context.Context, s contentStore, keys []store.WindowKey, from wire.UID) iter.Seq2[*part, error] {
+// numberedParts yields the parts of numbered events from the source from on, in the order of stream, start and source; with what more than one
+// emitter saw where overlaps are asked for.
+func numberedParts(ctx context.Context, s contentStore, keys []store.WindowKey, from wire.UID, overlaps bool) iter.Seq2[*part, error] {
 	return func(yield func(*part, error) bool) {
 		var waiting []*part
 		var weight uint64
@@ -232,6 +225,9 @@ func numberedParts(ctx context.Context, s contentStore, keys []store.WindowKey, 
 				return
 			}
 			p := numberedPart(&one)
+			if !overlaps {
+				p.suspect = nil
+			}
 			waiting, weight = append(waiting, p), weight+p.weight
 			if (len(waiting) == batchParts || weight >= batchWeight) && !release() {
 				return

@@ -31,8 +31,14 @@ func (r *Reader) Named(
 	if err != nil {
 		return nil, "", false, err
 	}
-	wasClosed := slices.ContainsFunc(before[w.key()], func(v store.Verdict) bool { return v.Edge == edge && !v.FirstClosed.IsZero() })
-	if _, holds := setOf(kind, w.how(edge, wasClosed)); !holds {
+	var how how
+	if i := slices.IndexFunc(before[w.key()], func(v store.Verdict) bool { return v.Edge == edge }); i >= 0 {
+		how = w.how(edge, !before[w.key()][i].FirstClosed.IsZero())
+		how.closed = how.closed || w.torn && before[w.key()][i].Closed() // the names of what stands, until more is known
+	} else {
+		how = w.how(edge, false)
+	}
+	if _, holds := setOf(kind, how); !holds {
 		return nil, "", true, nil
 	}
 	if len(items) > limit {
@@ -45,13 +51,10 @@ func (r *Reader) Named(
 // page reads up to limit events of a set after the UID after.
 func (r *Reader) page(ctx context.Context, w *window, edge store.Edge, set list, after string, limit int) ([]store.Named, error) {
 	keys := []store.WindowKey{w.key()}
-	var from wire.UID
-	if u, err := wire.ParseUID(after); err == nil {
-		from = u.Source()
-	}
+	from := cursor(after).Source()
 	// A foreign UID may sort anywhere among the numbered ones, and after may be of either sort.
 	var items []store.Named
-	for p, err := range numberedParts(ctx, r.store, keys, from) {
+	for p, err := range numberedParts(ctx, r.store, keys, from, set == twice) {
 		if err != nil {
 			return nil, err
 		}
@@ -73,6 +76,14 @@ func (r *Reader) page(ctx context.Context, w *window, edge store.Edge, set list,
 	return items[:min(limit, len(items))], nil
 }
 
+// cursor reads a UID to go on after; it is zero where the text sorts otherwise than the bytes, as a foreign UID or one in upper case does.
+func cursor(after string) wire.UID {
+	if u, err := wire.ParseUID(after); err == nil && u.String() == after {
+		return u
+	}
+	return wire.UID{}
+}
+
 // take adds the events of a part's set that come after the UID after, until there are limit.
 func (w *window) take(items []store.Named, p *part, edge store.Edge, set list, after string, limit int) []store.Named {
 	sets, _ := p.compare(&w.closing.graph, edge)
@@ -80,7 +91,7 @@ func (w *window) take(items []store.Named, p *part, edge store.Edge, set list, a
 		return items
 	}
 	it := sets[set].Iterator()
-	if u, err := wire.ParseUID(after); err == nil && p.foreign == "" && u.Source() == p.source {
+	if u := cursor(after); p.foreign == "" && u.Source() == p.source {
 		it.AdvanceIfNeeded(u.Sequence())
 	}
 	for it.HasNext() && len(items) < limit {

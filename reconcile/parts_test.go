@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -36,7 +37,7 @@ func mixed(s *scene) (lost []string) {
 		}
 		w.Sources, here.Sources = append(w.Sources, all), append(here.Sources, some)
 	}
-	for i, uid := range []string{"order-1", "0199f09c-0000-4000-8000-000000000001", "0199f09c-1d2e-8509-8000-000000000000", "Ω \t'quoted'", "order-2", "zzz"} {
+	for i, uid := range []string{"order-1", "0199f09c-0000-4000-8000-000000000001", "0199f09c-1d2e-8509-8000-000000000000", "Ω \t'quoted'", "0199F0FF-0000-4000-8000-000000000001", "order-2", "zzz", "AAA"} {
 		w.Foreign = append(w.Foreign, wire.Foreign{UID: uid, Count: 1})
 		if i%2 == 0 {
 			lost = append(lost, uid)
@@ -168,5 +169,63 @@ func TestASourceOfAnOldWindowHoldsTheWindowsSince(t *testing.T) {
 	s.beats(5*time.Hour + 5*time.Minute)
 	if v := s.verdict(295, "app", "sink"); v.State == store.Complete {
 		t.Fatal("a window is complete while a source of hours before it is not covered")
+	}
+}
+
+// A report stored since the last pass, of hours before, holds what the reader says too.
+func TestTheReaderHearsOfAnUncoveredSourceBeforeTheNextPass(t *testing.T) {
+	s := newScene(t)
+	s.hear(70, s.says("app", 1, 0), s.says("sink", 2, 1, "app"), saw(s.says("app", 1, 65), 0, span(0, 9)), saw(s.says("sink", 2, 69, "app"), 0, span(0, 9)))
+	s.beats(5 * time.Hour)
+	s.put(s.stranger(5*3600+10, 0), s.says("app", 1, 5*3600+80), s.says("sink", 2, 5*3600+90, "app"))
+	s.now = five.Add(5*time.Hour + 95*time.Second)
+	if v := s.verdict(300, "app", "sink"); v.State == store.Complete {
+		t.Fatal("a window is complete while a report is stored whose source is not covered")
+	}
+}
+
+// abandoned has a report announced that is never stored.
+type abandoned struct{ *store.Store }
+
+func (a *abandoned) Announced(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.Announced, error) {
+	found, err := a.Store.Announced(ctx, windows)
+	for k, all := range found {
+		found[k] = append(all, store.Announced{Hop: "sink", Emitter: id(9), Number: 1, Digest: 12345})
+	}
+	return found, err
+}
+
+func TestAReportThatWasNeverStoredIsGivenUpWithItsEmitter(t *testing.T) {
+	s := newScene(t)
+	s.hear(75, s.says("app", 1, 0), s.says("sink", 2, 1, "app"))
+	s.put(saw(s.says("app", 1, 65), 0, span(0, 9)), saw(s.says("sink", 2, 74, "app"), 0, span(0, 4)))
+	a := &abandoned{s.store}
+	for second := 76; second < 300; second += 10 {
+		s.now = five.Add(time.Duration(second) * time.Second)
+		if _, err := Pass(t.Context(), a, s.now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.want(s.verdict(0, "app", "sink"), store.Unknown, 0, 5)
+	closing := store.Closing{Stream: s.stream, Kind: store.CloseEmitter, ID: id(9), At: five, Why: "dead", Who: "local", MadeAt: s.now}
+	if err := s.store.AddClosing(t.Context(), closing); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Pass(t.Context(), a, s.now.Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	s.want(s.verdict(0, "app", "sink"), store.Incomplete, 5, 0)
+}
+
+func TestAForeignEventThatAnEmitterDidNotSeeIsNoDuplicate(t *testing.T) {
+	s := newScene(t)
+	with := func(r *wire.Report, count uint64) *wire.Report {
+		r.Windows = []wire.Window{{Start: five, Seconds: 60, Foreign: []wire.Foreign{{UID: "order-1", Count: count}}}}
+		return r
+	}
+	s.hear(70, s.says("app", 1, 0), s.says("sink", 2, 1, "app"), s.says("sink", 3, 1, "app"),
+		with(s.says("app", 1, 65), 1), with(s.says("sink", 2, 69, "app"), 1), with(s.says("sink", 3, 69, "app"), 0))
+	if v := s.verdict(0, "app", "sink"); v.State != store.Complete || v.Duplicated != 0 || v.Delivered != 1 {
+		t.Fatalf("%s, %+v", v.State, v.Counts)
 	}
 }

@@ -67,9 +67,13 @@ func (r *Reader) know(ctx context.Context, stream string, since, now time.Time) 
 	if since.IsZero() || since.After(now) {
 		since = now
 	}
+	rejudged, err := r.rejudged(ctx, progress)
+	if err != nil {
+		return k, false, err
+	}
 	q := historyQuery{stream: stream, settings: k.settings}
-	if p.Uncovered == 0 && !p.Examined.IsZero() {
-		q.horizon = since.Add(-horizonMargin)
+	if p.Uncovered == 0 && !p.Examined.IsZero() && !rejudged[stream] {
+		q.horizon = since
 	}
 	histories, err := loadHistories(ctx, r.store, []historyQuery{q}, since.Add(-historyMargin))
 	if err != nil {

@@ -111,10 +111,10 @@ func (h *half) ReplaceMarks(ctx context.Context, old, next []store.Mark) error {
 	return h.Store.ReplaceMarks(ctx, old, next)
 }
 
-func (h *half) Digests(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]uint64, error) {
-	found, err := h.Store.Digests(ctx, windows)
-	for k, digests := range found {
-		found[k] = append(digests, 12345)
+func (h *half) Announced(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.Announced, error) {
+	found, err := h.Store.Announced(ctx, windows)
+	for k, all := range found {
+		found[k] = append(all, store.Announced{Hop: "sink", Emitter: id(2), Number: 1000, Digest: 12345})
 	}
 	return found, err
 }

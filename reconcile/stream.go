@@ -66,6 +66,7 @@ type history struct {
 	lanes    map[hopEpoch]*lanes
 	mentions map[int64][]*report // by window start, Unix ms
 	hosts    map[wire.UID]string
+	emitters map[hopEmitter]*emitter
 	digests  map[uint64]bool
 }
 
@@ -89,9 +90,21 @@ func newHistory(s Stream) *history {
 	return h
 }
 
-// knows says whether the reports with these digests were all read.
-func (h *history) knows(digests []uint64) bool {
-	return !slices.ContainsFunc(digests, func(d uint64) bool { return !h.digests[d] })
+// awaits says whether one of the reports announced for the window that starts at start was not read and may still be stored. One is given up whose
+// number was stored with other content, or whose emitter has ended, or was closed by a person from then on: its sender will not send it again.
+func (h *history) awaits(announced []store.Announced, start int64) bool {
+	return slices.ContainsFunc(announced, func(a store.Announced) bool {
+		if h.digests[a.Digest] || h.closedByHand("emitter", a.Emitter, "", "", start) {
+			return false
+		}
+		e := h.emitters[hopEmitter{a.Hop, a.Emitter}]
+		return e == nil || e.closedAt == math.MaxInt64 && (e.gap == 0 || a.Number >= e.gap) && !e.has(a.Number)
+	})
+}
+
+// has says whether a report of that number was read.
+func (e *emitter) has(number uint64) bool {
+	return slices.ContainsFunc(e.reports, func(r *report) bool { return r.Number == number && !r.Ended })
 }
 
 // countReports says of each report whether, and since when, all before it are stored. An old ended entry whose carrier is not known came from
@@ -126,6 +139,7 @@ func (h *history) countReports(known map[hopEmitter]*store.Emitter) []*report {
 
 func (h *history) addEmitters(known map[hopEmitter]*store.Emitter, reports []*report) {
 	made := map[hopEmitter]*emitter{}
+	h.emitters = made
 	obtain := func(key hopEmitter, epoch uint32) *emitter {
 		e := made[key]
 		if e == nil {

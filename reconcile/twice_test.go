@@ -85,8 +85,8 @@ func (s *stopped) Hops(ctx context.Context, streams []string) (map[string][]stor
 	return s.call().Hops(ctx, streams)
 }
 
-func (s *stopped) UncoveredSources(ctx context.Context, queries []store.UncoveredQuery, horizon time.Time) (map[string][]store.Uncovered, error) {
-	return s.call().UncoveredSources(ctx, queries, horizon)
+func (s *stopped) UncoveredSources(ctx context.Context, queries []store.UncoveredQuery) (map[string][]store.Uncovered, error) {
+	return s.call().UncoveredSources(ctx, queries)
 }
 
 func (s *stopped) SourceRolls(ctx context.Context, windows []store.WindowKey, from wire.UID) iter.Seq2[store.SourceRolls, error] {
@@ -105,8 +105,8 @@ func (s *stopped) Unplaced(ctx context.Context, windows []store.WindowKey) (map[
 	return s.call().Unplaced(ctx, windows)
 }
 
-func (s *stopped) Digests(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]uint64, error) {
-	return s.call().Digests(ctx, windows)
+func (s *stopped) Announced(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.Announced, error) {
+	return s.call().Announced(ctx, windows)
 }
 
 // owned is the store for a judge that has just claimed all streams.

@@ -66,7 +66,7 @@ func (b *insertion) add(r *Received) error {
 
 func (b *insertion) announce(r *Received, start time.Time, digest uint64) {
 	b.mark(r, start)
-	b.announced = append(b.announced, []any{r.Stream, start, digest})
+	b.announced = append(b.announced, []any{r.Stream, start, r.Hop, id(r.Emitter), r.Number, digest})
 }
 
 func (b *insertion) mark(r *Received, start time.Time) {
@@ -131,9 +131,9 @@ func yieldRolls(r *Received, start time.Time, emitter wire.UID, src *wire.Source
 		if err != nil {
 			err = fmt.Errorf("store: stream %s, source %s: %w", r.Stream, src.ID, err)
 		}
-		row := []any{r.Stream, start, src.ID[:], r.Hop, r.Epoch, int8(kind), id(emitter), first, state, card, uint64(0), uint64(0)}
+		row := []any{r.Stream, start, src.ID[:], r.Hop, r.Epoch, int8(kind), id(emitter), r.Host, first, state, card, uint64(0), uint64(0)}
 		if seen {
-			row[10], row[11] = src.Observations, src.Bytes
+			row[11], row[12] = src.Observations, src.Bytes
 		}
 		if !yield(row, err) {
 			return false

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -83,7 +84,10 @@ FROM (
     SELECT stream, source, hop, min(first) AS first, min(alone) AS alone
     FROM sources
     WHERE (stream, source) IN (
-        SELECT stream, source FROM sources WHERE stream IN (SELECT stream FROM wanted) AND last >= toDateTime({horizon:UInt32}, 'UTC')
+        SELECT s.stream, s.source
+        FROM sources AS s
+        INNER JOIN wanted AS w ON w.stream = s.stream
+        WHERE s.stream IN (SELECT stream FROM wanted) AND s.last >= toDateTime({earliest:UInt32}, 'UTC') AND s.last >= toDateTime(w.horizon, 'UTC')
     )
     GROUP BY stream, source, hop
 ) AS s
@@ -94,7 +98,8 @@ INNER JOIN (
 LEFT JOIN not_first AS n ON n.stream = s.stream AND n.hop = s.hop
 INNER JOIN wanted AS w ON w.stream = s.stream
 GROUP BY s.stream, s.source
-HAVING countIf(n.hop = '' AND s.alone < {never:Int64} AND s.alone + w.reach <= h.after_since) = 0`
+HAVING countIf(n.hop = '' AND s.alone < {never:Int64} AND s.alone + w.reach <= h.after_since) = 0
+SETTINGS optimize_aggregation_in_order = 1`
 
 // Uncovered is a source that some hop saw and that no report covers; see docs/adr/003-closing-protocol.md, section 2.
 type Uncovered struct {
@@ -107,24 +112,22 @@ type UncoveredQuery struct {
 	Stream   string
 	Reach    time.Duration // window length and grace: a report with a hop before it, sent later than start + Reach, leaves the hop first
 	NotFirst []string      // hops that required edges lead to
+	Horizon  time.Time     // sources seen only in windows before it are left out; zero: none is
 }
 
-// UncoveredSources returns the uncovered sources, among those seen in a window from the horizon on, by stream.
-func (s *Store) UncoveredSources(ctx context.Context, queries []UncoveredQuery, horizon time.Time) (map[string][]Uncovered, error) {
-	if len(queries) == 0 {
-		return nil, nil
-	}
-	if horizon.Unix() < 0 {
-		horizon = time.Unix(0, 0)
-	}
+// UncoveredSources returns the uncovered sources by stream.
+func (s *Store) UncoveredSources(ctx context.Context, queries []UncoveredQuery) (map[string][]Uncovered, error) {
 	var wanted, notFirst [][]any
+	earliest := int64(math.MaxUint32)
 	for _, q := range queries {
-		wanted = append(wanted, []any{q.Stream, q.Reach.Milliseconds()})
+		horizon := max(0, q.Horizon.Unix())
+		earliest = min(earliest, horizon)
+		wanted = append(wanted, []any{q.Stream, q.Reach.Milliseconds(), uint32(horizon)})
 		for _, hop := range q.NotFirst {
 			notFirst = append(notFirst, []any{q.Stream, hop})
 		}
 	}
-	args, err := params{}.table("wanted", [][2]string{{"stream", "String"}, {"reach", "Int64"}}, wanted)
+	args, err := params{}.table("wanted", [][2]string{{"stream", "String"}, {"reach", "Int64"}, {"horizon", "UInt32"}}, wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +136,7 @@ func (s *Store) UncoveredSources(ctx context.Context, queries []UncoveredQuery, 
 		return nil, err
 	}
 	found := map[string][]Uncovered{}
-	args = args.value("never", int64(never)).value("horizon", horizon)
+	args = args.value("never", int64(never)).value("earliest", earliest)
 	err = s.query(ctx, "read uncovered sources", selectUncovered, args, func(r driver.Rows) error {
 		var stream, source string
 		var u Uncovered

@@ -16,21 +16,14 @@ import (
 // closedSeen is the kind in window_rolls that only the reconciler writes.
 const closedSeen = wire.Kinds
 
-// FINAL with the sort key's order is a merge of sorted parts: it streams, where GROUP BY would hold every state.
+// FINAL with the sort key's order is a merge of sorted parts: it streams up to its limit, where GROUP BY would hold every state.
 const selectSourceRolls = `
 SELECT stream, start, source, hop, epoch, CAST(kind, 'Int8'), toString(roll), cards
 FROM window_rolls FINAL
-WHERE (stream, start) IN (SELECT stream, start FROM wanted) AND source >= toFixedString(unhex({from:String}), 16)
-ORDER BY stream, start, source, hop, epoch, kind`
-
-const selectHeaviest = `
-SELECT max(c)
-FROM (
-    SELECT toUInt64(sum(cards) / uniq(source)) AS c
-    FROM window_rolls
-    WHERE (stream, start) IN (SELECT stream, start FROM wanted)
-    GROUP BY stream, start
-)`
+WHERE (stream, start) IN (SELECT stream, start FROM wanted)
+    OR (stream = {stream:String} AND start = {start:DateTime('UTC')} AND source >= toFixedString(unhex({from:String}), 16))
+ORDER BY stream, start, source, hop, epoch, kind
+LIMIT {limit:UInt64}`
 
 const selectEmitterRolls = `
 SELECT stream, start, source, hop, epoch, emitter, toString(roll)
@@ -60,64 +53,94 @@ type RollKey struct {
 	Source wire.UID
 }
 
-// SourceRolls yields the rolls of the windows, the emitters joined, source by source: in the order of stream, start and source, from the source
-// from on. What is held at once is one source and some megabytes of what comes next. An error is yielded last.
+// SourceRolls yields the rolls of the windows, the emitters joined, source by source: in the order of stream, start and source, of the first
+// window from the source from on. They are read page by page, and no connection is held while one is yielded. An error is yielded last.
 func (s *Store) SourceRolls(ctx context.Context, windows []WindowKey, from wire.UID) iter.Seq2[SourceRolls, error] {
 	return func(yield func(SourceRolls, error) bool) {
-		args, err := windowList(windows)
-		if err == nil {
-			args, err = s.blocks(ctx, args)
-		}
-		if err != nil {
-			yield(SourceRolls{}, err)
-			return
-		}
-		var one SourceRolls
-		err = s.query(ctx, "read rolls", selectSourceRolls, args.value("from", hex.EncodeToString(from[:])), func(r driver.Rows) error {
-			key, source, err := one.scan(r, yield)
-			one.WindowKey, one.Source = key, source
-			return err
-		})
-		switch {
-		case errors.Is(err, errStopped):
-		case err != nil:
-			yield(SourceRolls{}, err)
-		case len(one.Sets) > 0:
-			yield(one, nil)
+		p := newPager(windows, string(from[:]), firstRolls)
+		for !p.done() {
+			found, err := s.rollsPage(ctx, p)
+			if err != nil {
+				yield(SourceRolls{}, err)
+				return
+			}
+			for _, one := range found {
+				if !yield(one, nil) {
+					return
+				}
+			}
 		}
 	}
 }
 
-// scan reads one row into the source it is of; when another source begins the one before is yielded.
-func (one *SourceRolls) scan(r driver.Rows, yield func(SourceRolls, error) bool) (WindowKey, wire.UID, error) {
+// The rows of the first page of rolls, and what a later one may hold: the first tells how heavy rolls are.
+const (
+	firstRolls = 64
+	mostRolls  = 16_384
+	rollsBytes = 8 << 20
+)
+
+// rollsPage reads one page and moves the pager on. Of a full page the last source may not be whole, and is left to the next.
+func (s *Store) rollsPage(ctx context.Context, p *pager) ([]SourceRolls, error) {
+	args, err := p.args(hex.EncodeToString([]byte(p.from)))
+	if err != nil {
+		return nil, err
+	}
+	var found []SourceRolls
+	rows, bytes := 0, 0
+	err = s.query(ctx, "read rolls", selectSourceRolls, args, func(r driver.Rows) error {
+		n, err := scanSourceRolls(r, &found)
+		rows, bytes = rows+1, bytes+n
+		return err
+	})
+	if err != nil || rows < p.limit {
+		p.end()
+		return found, err
+	}
+	p.limit = min(max(rollsBytes/(bytes/rows+1), firstRolls), mostRolls, 16*p.limit)
+	found = found[:len(found)-1]
+	if len(found) == 0 { // one source fills the page
+		p.limit = 4 * rows
+		return nil, nil
+	}
+	last := &found[len(found)-1]
+	next := last.Source.WithSequence(last.Source.Sequence() + 1) // numbers of a source end in zeros
+	p.goOn(last.WindowKey, string(next[:]))
+	return found, nil
+}
+
+// scanSourceRolls adds one row to the sources found and returns how many bytes its roll has.
+func scanSourceRolls(r driver.Rows, found *[]SourceRolls) (int, error) {
 	var k RollKey
 	var source, state string
 	var kind int8
 	var cards uint64
 	if err := r.Scan(&k.Stream, &k.Start, &source, &k.Hop, &k.Epoch, &kind, &state, &cards); err != nil {
-		return one.WindowKey, one.Source, err
+		return 0, err
 	}
 	copy(k.Source[:], source)
 	roll, err := decodeBitmap(state)
 	if err != nil {
-		return one.WindowKey, one.Source, err
+		return 0, err
 	}
-	if len(one.Sets) > 0 && (k.Source != one.Source || !k.Start.Equal(one.Start) || k.Stream != one.Stream) {
-		if !yield(*one, nil) {
-			return one.WindowKey, one.Source, errStopped
-		}
-		one.Sets = nil
+	if n := len(*found); n == 0 || !(*found)[n-1].is(k) {
+		*found = append(*found, SourceRolls{WindowKey: k.WindowKey, Source: k.Source})
 	}
-	set := one.set(k.Hop, k.Epoch)
-	if wire.Kind(kind) == closedSeen {
+	set := (*found)[len(*found)-1].set(k.Hop, k.Epoch)
+	switch wire.Kind(kind) {
+	case closedSeen:
 		set.ClosedSeen = roll
-		return k.WindowKey, k.Source, nil
-	}
-	set.Rolls[kind] = roll
-	if wire.Kind(kind) == wire.Seen {
+	case wire.Seen:
 		set.Cards = cards
+		fallthrough
+	default:
+		set.Rolls[kind] = roll
 	}
-	return k.WindowKey, k.Source, nil
+	return len(state), nil
+}
+
+func (one *SourceRolls) is(k RollKey) bool {
+	return k.Source == one.Source && k.Start.Equal(one.Start) && k.Stream == one.Stream
 }
 
 func (one *SourceRolls) set(hop string, epoch uint32) *RollSet {
@@ -126,13 +149,6 @@ func (one *SourceRolls) set(hop string, epoch uint32) *RollSet {
 	}
 	one.Sets = append(one.Sets, RollSet{Hop: hop, Epoch: epoch})
 	return &one.Sets[len(one.Sets)-1]
-}
-
-// blocks bounds how many rows the server sends at once by what a roll of the heaviest window may weigh.
-func (s *Store) blocks(ctx context.Context, args params) (params, error) {
-	var events uint64 // of a source
-	err := s.query(ctx, "weigh rolls", selectHeaviest, args, func(r driver.Rows) error { return r.Scan(&events) })
-	return args.setting("max_block_size", blockRows(events)), err
 }
 
 // blockRows is how many rolls of about so many events come to some four megabytes.
@@ -207,23 +223,33 @@ func (s *Store) Times(ctx context.Context, window WindowKey, hop string, events 
 }
 
 const selectAnnounced = `
-SELECT DISTINCT stream, start, digest
+SELECT DISTINCT stream, start, hop, emitter, number, digest
 FROM announced
 WHERE (stream, start) IN (SELECT stream, start FROM wanted)`
 
-// Digests returns the digests of the reports whose rolls, or foreign UIDs, may be stored of the windows, by window. Read after them, it names at
+// Announced is a report whose rolls, or foreign UIDs, may be stored of a window.
+type Announced struct {
+	Hop     string
+	Emitter wire.UID // that sent it
+	Number  uint64
+	Digest  uint64
+}
+
+// Announced returns the reports of which rolls, or foreign UIDs, may be stored of the windows, by window. Read after them, it names at
 // least every report that what was read came from.
-func (s *Store) Digests(ctx context.Context, windows []WindowKey) (map[WindowKey][]uint64, error) {
+func (s *Store) Announced(ctx context.Context, windows []WindowKey) (map[WindowKey][]Announced, error) {
 	args, err := windowList(windows)
 	if err != nil {
 		return nil, err
 	}
-	found := map[WindowKey][]uint64{}
-	err = s.query(ctx, "read digests", selectAnnounced, args, func(r driver.Rows) error {
+	found := map[WindowKey][]Announced{}
+	err = s.query(ctx, "read announcements", selectAnnounced, args, func(r driver.Rows) error {
 		var k WindowKey
-		var digest uint64
-		err := r.Scan(&k.Stream, &k.Start, &digest)
-		found[k] = append(found[k], digest)
+		var a Announced
+		var emitter uuid.UUID
+		err := r.Scan(&k.Stream, &k.Start, &a.Hop, &emitter, &a.Number, &a.Digest)
+		a.Emitter = uid(emitter)
+		found[k] = append(found[k], a)
 		return err
 	})
 	return found, err
@@ -233,7 +259,7 @@ const insertClosedSeen = `
 INSERT INTO window_rolls (stream, start, source, hop, epoch, kind, roll, cards)
 SELECT stream, start, source, hop, epoch, 'closed', roll, 0
 FROM window_rolls FINAL
-WHERE (stream, start, hop) IN (SELECT stream, start, hop FROM wanted) AND kind = 'seen'`
+WHERE (stream, start, hop) IN (SELECT stream, start, hop FROM wanted) AND kind = 'seen'` // its condition goes on with that of the shares held
 
 // HopWindow names a hop in a window.
 type HopWindow struct {
@@ -265,14 +291,17 @@ func (s *Store) keepClosedSeen(ctx context.Context, hops []HopWindow, held []Cla
 			return err
 		}
 	}
+	args = args.setting("min_insert_block_size_rows", 65_536) // states weigh nothing to the server, which would gather a million
 	return wrap("keep what closed hops saw", s.conn.Exec(args.context(heldContext(ctx)), sql))
 }
 
 const selectForeign = `
 SELECT stream, start, uid, hop, epoch, count, corrupt, invalid, filtered, rejected, skewed
 FROM uid_counts FINAL
-WHERE (stream, start) IN (SELECT stream, start FROM wanted) AND uid >= {from:String}
-ORDER BY stream, start, uid, hop, epoch, emitter`
+WHERE (stream, start) IN (SELECT stream, start FROM wanted)
+    OR (stream = {stream:String} AND start = {start:DateTime('UTC')} AND uid >= unhex({from:String}))
+ORDER BY stream, start, uid, hop, epoch, emitter
+LIMIT {limit:UInt64}`
 
 // ForeignEvent is what all hops counted of one event that Rollcall did not number, in one window.
 type ForeignEvent struct {
@@ -288,42 +317,67 @@ type ForeignCount struct {
 	Kinds [wire.Kinds]uint64 // Kinds[Seen] is how often it was taken over; Repeated is unused
 }
 
-// ForeignEvents yields the foreign UIDs of the windows in the order of stream, start and UID, from the UID from on. An error is yielded last.
+// ForeignEvents yields the foreign UIDs of the windows in the order of stream, start and UID, of the first window from the UID from on, page by
+// page as SourceRolls. An error is yielded last.
 func (s *Store) ForeignEvents(ctx context.Context, windows []WindowKey, from string) iter.Seq2[ForeignEvent, error] {
 	return func(yield func(ForeignEvent, error) bool) {
-		args, err := windowList(windows)
-		if err != nil {
-			yield(ForeignEvent{}, err)
-			return
-		}
-		var one ForeignEvent
-		args = args.value("from", from).setting("max_block_size", 4096)
-		err = s.query(ctx, "read foreign UIDs", selectForeign, args, func(r driver.Rows) error {
-			var k ForeignEvent
-			var f ForeignCount
-			n := &f.Kinds
-			err := r.Scan(&k.Stream, &k.Start, &k.UID, &f.Hop, &f.Epoch,
-				&n[wire.Seen], &n[wire.Corrupt], &n[wire.Invalid], &n[wire.Filtered], &n[wire.Rejected], &n[wire.Skewed])
+		p := newPager(windows, from, mostRolls)
+		for !p.done() {
+			found, err := s.foreignPage(ctx, p)
 			if err != nil {
-				return err
+				yield(ForeignEvent{}, err)
+				return
 			}
-			if len(one.Counts) > 0 && (k.UID != one.UID || !k.Start.Equal(one.Start) || k.Stream != one.Stream) {
+			for _, one := range found {
 				if !yield(one, nil) {
-					return errStopped
+					return
 				}
-				one.Counts = nil
 			}
-			one.WindowKey, one.UID, one.Counts = k.WindowKey, k.UID, append(one.Counts, f)
-			return nil
-		})
-		switch {
-		case errors.Is(err, errStopped):
-		case err != nil:
-			yield(ForeignEvent{}, err)
-		case len(one.Counts) > 0:
-			yield(one, nil)
 		}
 	}
+}
+
+func (s *Store) foreignPage(ctx context.Context, p *pager) ([]ForeignEvent, error) {
+	args, err := p.args(hex.EncodeToString([]byte(p.from)))
+	if err != nil {
+		return nil, err
+	}
+	var found []ForeignEvent
+	rows := 0
+	err = s.query(ctx, "read foreign UIDs", selectForeign, args, func(r driver.Rows) error {
+		rows++
+		return scanForeign(r, &found)
+	})
+	if err != nil || rows < p.limit {
+		p.end()
+		return found, err
+	}
+	found = found[:len(found)-1]
+	if len(found) == 0 { // one UID fills the page
+		p.limit *= 4
+		return nil, nil
+	}
+	last := &found[len(found)-1]
+	p.goOn(last.WindowKey, last.UID+"\x00")
+	return found, nil
+}
+
+func scanForeign(r driver.Rows, found *[]ForeignEvent) error {
+	var k ForeignEvent
+	var f ForeignCount
+	n := &f.Kinds
+	err := r.Scan(&k.Stream, &k.Start, &k.UID, &f.Hop, &f.Epoch,
+		&n[wire.Seen], &n[wire.Corrupt], &n[wire.Invalid], &n[wire.Filtered], &n[wire.Rejected], &n[wire.Skewed])
+	if err != nil {
+		return err
+	}
+	i := len(*found) - 1
+	if i < 0 || (*found)[i].UID != k.UID || !(*found)[i].Start.Equal(k.Start) || (*found)[i].Stream != k.Stream {
+		*found = append(*found, k)
+		i++
+	}
+	(*found)[i].Counts = append((*found)[i].Counts, f)
+	return nil
 }
 
 // EmitterRoll is what one emitter saw of one source; nil when empty.

@@ -246,6 +246,83 @@ func TestSourcesComeInTheOrderOfTheirText(t *testing.T) {
 	}
 }
 
+func TestWindowsOfManySourcesComeWholeWhateverThePages(t *testing.T) {
+	s := migrated(t)
+	var all []Received
+	var windows []WindowKey
+	want := map[WindowKey]int{}
+	for i, sources := range []int{firstRolls - 1, firstRolls, 1, 5 * firstRolls, 40} {
+		r := report(fmt.Sprintf("s%d", i%2), uint64(i+1), nil)
+		r.Windows[0].Start = start.Add(time.Duration(i) * time.Minute)
+		r.Windows[0].Sources = nil
+		for n := range sources {
+			src := wire.Source{ID: wire.UID{1, byte(n), 8: byte(n >> 8), 11: 1}}
+			src.Rolls[wire.Seen], src.Rolls[wire.Corrupt] = roaring.BitmapOf(1, 2), roaring.BitmapOf(2)
+			r.Windows[0].Sources = append(r.Windows[0].Sources, src)
+		}
+		for n := range sources {
+			r.Windows[0].Foreign = append(r.Windows[0].Foreign, wire.Foreign{UID: fmt.Sprint("order-", n), Count: 1})
+		}
+		all = append(all, r)
+		k := WindowKey{r.Stream, r.Windows[0].Start}
+		windows, want[k] = append(windows, k), sources
+	}
+	if err := s.Insert(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	numbered, foreign := map[WindowKey]int{}, map[WindowKey]int{}
+	var last SourceRolls
+	for one, err := range s.SourceRolls(t.Context(), windows, wire.UID{}) {
+		if err != nil || len(one.Sets) != 1 || card4test(one.Sets[0].Rolls[wire.Seen]) != 2 || card4test(one.Sets[0].Rolls[wire.Corrupt]) != 1 {
+			t.Fatalf("%+v, %v", one, err)
+		}
+		if one.compare(last.WindowKey) < 0 || one.compare(last.WindowKey) == 0 && slices.Compare(one.Source[:], last.Source[:]) <= 0 {
+			t.Fatalf("%s %s comes after %s %s", one.WindowKey, one.Source, last.WindowKey, last.Source)
+		}
+		last = one
+		numbered[one.WindowKey]++
+	}
+	for one, err := range s.ForeignEvents(t.Context(), windows, "") {
+		if err != nil || len(one.Counts) != 1 {
+			t.Fatalf("%+v, %v", one, err)
+		}
+		foreign[one.WindowKey]++
+	}
+	if diff := cmp.Diff(want, numbered); diff != "" {
+		t.Errorf("sources (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, foreign); diff != "" {
+		t.Errorf("foreign UIDs (-want +got):\n%s", diff)
+	}
+}
+
+func card4test(b *roaring.Bitmap) uint64 {
+	if b == nil {
+		return 0
+	}
+	return b.GetCardinality()
+}
+
+// The host of the emitter with the greatest id was kept, and lost where that one names none.
+func TestASourceKeepsItsHostThroughAMerge(t *testing.T) {
+	s := migrated(t)
+	first, second := report("orders", 1, roaring.BitmapOf(1)), report("orders", 1, roaring.BitmapOf(2))
+	second.Emitter, second.Host = wire.UID{200}, ""
+	for _, r := range []Received{first, second} {
+		if err := s.Insert(t.Context(), []Received{r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.conn.Exec(t.Context(), "OPTIMIZE TABLE sources FINAL"); err != nil {
+		t.Fatal(err)
+	}
+	source := first.Windows[0].Sources[0].ID
+	hosts, err := s.SourceHosts(t.Context(), "orders", []wire.UID{source})
+	if err != nil || hosts[source]["app"] != "web-17" {
+		t.Fatalf("hosts %v, %v", hosts, err)
+	}
+}
+
 func TestARepeatedReportChangesNothing(t *testing.T) {
 	s := migrated(t)
 	r := report("orders", 1, roaring.BitmapOf(1, 2, 3))
@@ -302,13 +379,13 @@ func TestTwoReportsOfOneNumberAreBothThereAfterAMerge(t *testing.T) {
 		known = append(known, r.Digest)
 	}
 	k := WindowKey{"orders", start}
-	digests, err := s.Digests(t.Context(), []WindowKey{k})
-	if err != nil || len(digests[k]) != 2 {
-		t.Fatalf("digests %v, %v", digests, err)
+	announced, err := s.Announced(t.Context(), []WindowKey{k})
+	if err != nil || len(announced[k]) != 2 {
+		t.Fatalf("announced %v, %v", announced, err)
 	}
-	for _, d := range digests[k] {
-		if !slices.Contains(known, d) {
-			t.Errorf("rolls are there of report %d, and of the reports only %v", d, known)
+	for _, a := range announced[k] {
+		if !slices.Contains(known, a.Digest) || a.Hop != "app" || a.Number != 1 || a.Emitter != (wire.UID{7}) {
+			t.Errorf("rolls are there of report %+v, and of the reports only %v", a, known)
 		}
 	}
 	emitters, err := s.Emitters(t.Context(), "orders")

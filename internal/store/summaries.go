@@ -101,11 +101,10 @@ func (s *Store) FirstNotComplete(ctx context.Context, since map[string]time.Time
 }
 
 const selectSourceHosts = `
-SELECT s.source, s.hop, max(e.host)
-FROM (SELECT DISTINCT source, hop, emitter FROM sources WHERE stream = {stream:String} AND source IN (SELECT source FROM wanted)) AS s
-INNER JOIN (SELECT hop, emitter, max(h.host) AS host FROM emitters AS h WHERE stream = {stream:String} GROUP BY hop, emitter) AS e
-    ON e.hop = s.hop AND e.emitter = s.emitter
-GROUP BY s.source, s.hop`
+SELECT source, hop, max(s.host)
+FROM sources AS s
+WHERE stream = {stream:String} AND source IN (SELECT source FROM wanted)
+GROUP BY source, hop`
 
 // SourceHosts returns, by source and hop, a host that reported the source.
 func (s *Store) SourceHosts(ctx context.Context, stream string, sources []wire.UID) (map[wire.UID]map[string]string, error) {
