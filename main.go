@@ -14,13 +14,10 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/term"
-
 	"github.com/rollcallhq/rollcall/internal/app"
 	"github.com/rollcallhq/rollcall/internal/cli"
 	"github.com/rollcallhq/rollcall/internal/demo"
 	"github.com/rollcallhq/rollcall/internal/embedded"
-	"github.com/rollcallhq/rollcall/internal/store"
 )
 
 // version is set by the linker.
@@ -37,7 +34,7 @@ func run() int {
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	return cli.Run(ctx, os.Args[1:], cli.Env{
 		Version: version, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Serve: serve, Demo: runDemo, Hop: runHop,
+		Serve: serve, Check: check, Demo: runDemo, Hop: runHop,
 	})
 }
 
@@ -50,41 +47,11 @@ func serve(ctx context.Context, flags cli.Serve) error {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(flags.LogLevel)); err != nil {
-		return fmt.Errorf("log level: %w", err)
-	}
-	config := app.Config{
-		Role:   app.Role(flags.Role),
-		Listen: flags.Listen, Data: flags.Data,
-		Door:         app.Door{Tokens: flags.Tokens, TLSCert: flags.TLSCert, TLSKey: flags.TLSKey, InsecureHTTP: flags.InsecureHTTP},
-		KafkaBrokers: flags.KafkaBrokers, Streams: flags.Streams,
-		ClickHouse: store.Config{
-			Addrs: flags.ClickhouseAddr, User: flags.ClickhouseUser, Password: flags.ClickhousePassword, Database: flags.ClickhouseDatabase,
-		},
-		Version: version, Log: slog.New(logHandler(level)),
-	}
-	if err := config.Check(); err != nil {
-		return fmt.Errorf("%w: %w", cli.ErrWrongUse, err)
+	config, err := configOf(flags)
+	if err != nil {
+		return err
 	}
 	return app.Run(ctx, config)
-}
-
-// inUTC writes the time of a line in UTC, as all times here.
-func inUTC(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && a.Key == slog.TimeKey {
-		a.Value = slog.TimeValue(a.Value.Time().UTC())
-	}
-	return a
-}
-
-// logHandler writes JSON, and on a terminal text.
-func logHandler(level slog.Level) slog.Handler {
-	options := &slog.HandlerOptions{Level: level, ReplaceAttr: inUTC}
-	if term.IsTerminal(int(os.Stderr.Fd())) {
-		return slog.NewTextHandler(os.Stderr, options)
-	}
-	return slog.NewJSONHandler(os.Stderr, options)
 }
 
 // runDemo runs the demo on a server of its own in this process.

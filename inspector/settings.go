@@ -3,6 +3,7 @@ package inspector
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -189,6 +190,20 @@ func changeFrom(asked *time.Time, now time.Time) (time.Time, error) {
 			stamp(from), changeAhead)
 	}
 	return from, nil
+}
+
+// CheckSettings tells the first thing that is wrong with the settings of a stream, as far as that can be said without knowing the
+// stream.
+func CheckSettings(stream string, in api.Settings) error {
+	err := checkName("name", stream)
+	if err == nil {
+		_, err = checkSettings(in)
+	}
+	var p *problem
+	if errors.As(err, &p) && len(p.Errors) > 0 {
+		return fmt.Errorf("%s: %s", strings.TrimPrefix(p.Errors[0].Path, "body."), p.Errors[0].Message)
+	}
+	return err
 }
 
 // checkSettings tells the first thing that is wrong, and returns the edges read.

@@ -37,6 +37,8 @@ type Config struct {
 	Data         string // directory of the embedded services
 	ClickHouse   store.Config
 	KafkaBrokers []string // empty: the embedded broker
+	KafkaAccess  KafkaAccess
+	Debug        string // host:port of the profiler, on loopback; empty: there is none
 	Streams      map[string]api.Settings
 	Version      string
 	Demo         bool // the data shown was made by the demo
@@ -172,7 +174,7 @@ func (a *App) startKafka(ctx context.Context) error {
 		a.watch("embedded Kafka", child.Done(), child.Err)
 		a.brokers = child.Brokers()
 	}
-	if err := ingest.EnsureTopic(ctx, a.brokers, ingest.TopicConfig{}); err != nil || a.config.Role.takesReports() {
+	if err := ingest.EnsureTopic(ctx, a.brokers, ingest.TopicConfig{Opts: a.config.KafkaAccess.options()}); err != nil || a.config.Role.takesReports() {
 		return err
 	}
 	return a.watchKafka()
@@ -190,7 +192,7 @@ func (a *App) startIntake(context.Context) error {
 }
 
 func (a *App) startConsumer(context.Context) error {
-	consumer, err := ingest.NewConsumer(a.intake, ingest.ConsumerConfig{Brokers: a.brokers})
+	consumer, err := ingest.NewConsumer(a.intake, ingest.ConsumerConfig{Brokers: a.brokers, Opts: a.config.KafkaAccess.options()})
 	if err != nil {
 		return err
 	}

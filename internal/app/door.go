@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,10 @@ type Door struct {
 	InsecureHTTP bool   // listen beyond loopback without TLS: a proxy before the server ends it
 }
 
-// Check says what is wrong with where and how the server is to listen, before anything is started.
-func (c Config) Check() error { return errors.Join(c.checkRole(), c.Door.check(c.Listen)) }
+// Check says what is wrong with where and how the server is to listen and to connect, before anything is started.
+func (c Config) Check() error {
+	return cmp.Or(c.checkRole(), c.Door.check(c.Listen), checkClickHouse(c.ClickHouse), c.KafkaAccess.check(c.KafkaBrokers), checkDebug(c.Debug))
+}
 
 // check refuses to listen where others could reach a server that asks nobody for a token, or could read the tokens on
 // their way.

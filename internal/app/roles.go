@@ -51,7 +51,7 @@ func (c Config) checkRole() error {
 
 // parts are what the role starts, in this order, and stops in reverse: what takes requests in stops first, and the store last.
 func (a *App) parts() []func(context.Context) error {
-	parts := []func(context.Context) error{a.openDoor, a.startClickHouse, a.openStore, a.startKafka}
+	parts := []func(context.Context) error{a.openDoor, a.openDebug, a.startClickHouse, a.openStore, a.startKafka}
 	if a.config.Role.takesReports() {
 		parts = append(parts, a.startIntake, a.startConsumer)
 	}
@@ -66,12 +66,12 @@ func (a *App) parts() []func(context.Context) error {
 
 // startMember joins those who share the streams.
 func (a *App) startMember(ctx context.Context) error {
-	if err := share.EnsureTopic(ctx, a.brokers, share.Topic); err != nil {
+	if err := share.EnsureTopic(ctx, a.brokers, share.Topic, a.config.KafkaAccess.options()...); err != nil {
 		return err
 	}
 	host, _ := os.Hostname() // without a name the process id must do
 	name := fmt.Sprintf("%s/%d", host, os.Getpid())
-	member, err := share.New(a.store, share.Config{Brokers: a.brokers, Name: name}, a.registry, a.log)
+	member, err := share.New(a.store, share.Config{Brokers: a.brokers, Name: name, Opts: a.config.KafkaAccess.options()}, a.registry, a.log)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (a *App) startFeed(context.Context) error {
 
 // watchKafka makes a client for what only Kafka knows, in a process that reads no reports.
 func (a *App) watchKafka() error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(a.brokers...))
+	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(a.brokers...)}, a.config.KafkaAccess.options()...)...)
 	if err != nil {
 		return fmt.Errorf("connect to Kafka %v: %w", a.brokers, err)
 	}

@@ -30,6 +30,8 @@ type Env struct {
 	Stderr  io.Writer
 	// Serve runs a server until ctx ends.
 	Serve func(context.Context, Serve) error
+	// Check says what is wrong with the flags of a server, without starting one.
+	Check func(Serve) error
 	// Demo runs the demo; an error that wraps ErrBad says that Rollcall's names were not those planted.
 	Demo func(context.Context, Demo) error
 	// Hop runs one process of the demo.
@@ -49,18 +51,20 @@ type commands struct {
 	CAFile    string `name:"ca-file" env:"ROLLCALL_CA_FILE" type:"path" help:"Certificates to trust for an https server instead of the system's, PEM." placeholder:"FILE"`
 	Output    string `default:"table" enum:"table,json" help:"What to print: a table for people or json for programs." placeholder:"table|json"`
 
-	Serve   Serve   `cmd:"" help:"Run the server: ingest, reconcile, API and page."`
-	Demo    Demo    `cmd:"" help:"Replay three million flights through three hops, plant faults and compare."`
-	Streams streams `cmd:"" help:"List the streams with their hops, edges and how far they are complete."`
-	Windows windows `cmd:"" help:"List the windows of a stream, one row a window and edge."`
-	Lost    lost    `cmd:"" help:"Name the events that a window lost, or that another kind is said of."`
-	Trace   trace   `cmd:"" help:"Say which hops saw one event."`
-	Hours   hours   `cmd:"" help:"List streams by hour."`
-	Close   closing `cmd:"" help:"Close an emitter, a source or a lane that died without a word."`
-	Report  report  `cmd:"" help:"Check a report file and send it."`
-	Tokens  tokens  `cmd:"" name:"token" help:"Make, list and revoke the tokens of a server."`
-	Version version `cmd:"" help:"Print the version."`
-	DemoHop DemoHop `cmd:"" hidden:"" name:"demo-hop"`
+	Serve   Serve         `cmd:"" help:"Run the server: ingest, reconcile, API and page."`
+	Demo    Demo          `cmd:"" help:"Replay three million flights through three hops, plant faults and compare."`
+	Streams streams       `cmd:"" help:"List the streams with their hops, edges and how far they are complete."`
+	Windows windows       `cmd:"" help:"List the windows of a stream, one row a window and edge."`
+	Lost    lost          `cmd:"" help:"Name the events that a window lost, or that another kind is said of."`
+	Trace   trace         `cmd:"" help:"Say which hops saw one event."`
+	Hours   hours         `cmd:"" help:"List streams by hour."`
+	Close   closing       `cmd:"" help:"Close an emitter, a source or a lane that died without a word."`
+	Report  report        `cmd:"" help:"Check a report file and send it."`
+	Tokens  tokens        `cmd:"" name:"token" help:"Make, list and revoke the tokens of a server."`
+	Config  configuration `cmd:"" help:"Check a configuration file, or print the configuration in effect."`
+	Health  health        `cmd:"" help:"Say whether the server is ready."`
+	Version version       `cmd:"" help:"Print the version."`
+	DemoHop DemoHop       `cmd:"" hidden:"" name:"demo-hop"`
 }
 
 const about = `Rollcall calls the roll of every event at every hop of a pipeline and names who is lost.
@@ -71,13 +75,7 @@ Exit codes: 0 good, 1 the answer is bad, 2 wrong use, 3 could not ask.`
 func Run(ctx context.Context, args []string, env Env) int {
 	var tree commands
 	exited, file := false, &fileResolver{}
-	parser, err := kong.New(&tree,
-		kong.Name("rollcall"), kong.Description(about),
-		kong.Writers(env.Stdout, env.Stderr),
-		kong.Exit(func(int) { exited = true }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Resolvers(file),
-	)
+	parser, err := newParser(&tree, env, func(int) { exited = true }, file)
 	if err != nil {
 		return tell(env.Stderr, fmt.Errorf("build the command line: %w", err))
 	}
@@ -90,8 +88,19 @@ func Run(ctx context.Context, args []string, env Env) int {
 	}
 	return tell(env.Stderr, parsed.Run(&session{
 		ctx: ctx, env: env, file: file, asJSON: tree.Output == "json",
-		ask: &client{base: strings.TrimRight(tree.Server, "/"), token: tree.Token, tokenFile: tree.TokenFile, caFile: tree.CAFile, agent: "rollcall/" + env.Version},
+		ask: &client{base: strings.TrimRight(tree.Server, "/"), root: "/api/v1", token: tree.Token, tokenFile: tree.TokenFile, caFile: tree.CAFile, agent: "rollcall/" + env.Version},
 	}))
+}
+
+// newParser reads a command line into tree.
+func newParser(tree *commands, env Env, exit func(int), file kong.Resolver) (*kong.Kong, error) {
+	return kong.New(tree,
+		kong.Name("rollcall"), kong.Description(about),
+		kong.Writers(env.Stdout, env.Stderr),
+		kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Resolvers(file),
+	)
 }
 
 // session is what a command works with: where to ask and where to print.

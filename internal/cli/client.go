@@ -31,6 +31,7 @@ const (
 // client asks one server. Its errors carry an exit code. Files are read before the first request.
 type client struct {
 	base, agent      string
+	root             string // what each path is under: that of the API
 	token, tokenFile string
 	caFile           string
 	http             *http.Client // nil until open
@@ -160,7 +161,7 @@ func (c *client) do(ctx context.Context, method, path, contentType string, body 
 	if err := c.open(); err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, method, c.base+"/api/v1"+path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, method, c.base+c.root+path, bytes.NewReader(body))
 	if err != nil {
 		return wrongUse("--server %s is not an address that can be asked: %w", c.base, err)
 	}

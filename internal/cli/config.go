@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -17,6 +18,7 @@ import (
 // config is what a configuration file says: flags of serve by name, and stream settings.
 type config struct {
 	flags   map[string]string
+	lines   map[string]int // where each key stands, from 1
 	streams map[string]api.Settings
 }
 
@@ -29,9 +31,9 @@ func readConfig(path string, known []string) (config, error) {
 	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		return config{}, fmt.Errorf("configuration %s: %s", path, yaml.FormatError(err, false, true))
+		return config{}, fmt.Errorf("configuration %s%w", path, placed(err))
 	}
-	c := config{flags: map[string]string{}}
+	c := config{flags: map[string]string{}, lines: map[string]int{}}
 	for _, doc := range file.Docs {
 		if err := c.readDocument(path, doc.Body, known); err != nil {
 			return config{}, err
@@ -53,7 +55,12 @@ func (c *config) readDocument(path string, body ast.Node, known []string) error 
 		return fmt.Errorf("configuration %s:%d: it must be a list of \"key: value\"", path, line(body))
 	}
 	for _, entry := range entries {
-		if err := c.readEntry(entry, known); err != nil {
+		err := c.readEntry(entry, known)
+		var at *atLine
+		switch {
+		case errors.As(err, &at):
+			return fmt.Errorf("configuration %s%w", path, at)
+		case err != nil:
 			return fmt.Errorf("configuration %s:%d: %w", path, line(entry.Key), err)
 		}
 	}
@@ -64,11 +71,12 @@ func line(node ast.Node) int { return node.GetToken().Position.Line }
 
 func (c *config) readEntry(entry *ast.MappingValueNode, known []string) error {
 	key := entry.Key.GetToken().Value
+	c.lines[key] = line(entry.Key)
 	if key == "streams" {
 		return c.readStreams(entry.Value)
 	}
 	if !slices.Contains(known, key) {
-		return fmt.Errorf("unknown key %q; known are %s and streams", key, strings.Join(known, ", "))
+		return fmt.Errorf("unknown key %q; %s", key, suggestion(key, append(slices.Clone(known), "streams")))
 	}
 	value, err := scalar(entry.Value)
 	if err != nil {
@@ -80,7 +88,7 @@ func (c *config) readEntry(entry *ast.MappingValueNode, known []string) error {
 
 func (c *config) readStreams(node ast.Node) error {
 	if err := yaml.NodeToValue(node, &c.streams, yaml.Strict()); err != nil {
-		return fmt.Errorf("streams: %s", yaml.FormatError(err, false, true))
+		return placed(err)
 	}
 	return nil
 }
@@ -109,6 +117,7 @@ func scalar(node ast.Node) (string, error) {
 // fileResolver gives serve the flags of its configuration file.
 type fileResolver struct {
 	read   bool
+	path   string // empty: there is no file
 	loaded config
 	err    error
 }
@@ -118,7 +127,7 @@ func (*fileResolver) Validate(*kong.Application) error { return nil }
 
 // Resolve implements kong.Resolver. The environment wins over the file.
 func (f *fileResolver) Resolve(ctx *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
-	if parent.Command == nil || parent.Command.Name != "serve" || flag.Name == "config" {
+	if !configurable(parent) || flag.Name == "config" {
 		return nil, nil
 	}
 	for _, name := range flag.Envs {
@@ -133,22 +142,34 @@ func (f *fileResolver) Resolve(ctx *kong.Context, parent *kong.Path, flag *kong.
 	return nil, nil
 }
 
+// configurable says whether a command takes the flags of a server: serve, and config print.
+func configurable(parent *kong.Path) bool {
+	return parent.Command != nil && slices.ContainsFunc(parent.Command.Flags, func(f *kong.Flag) bool { return f.Name == "config" })
+}
+
 // load reads the file once. Its fault is kept for the command to tell: told here, it would be said of one flag.
 func (f *fileResolver) load(ctx *kong.Context, parent *kong.Path) {
 	if f.read {
 		return
 	}
 	f.read = true
-	var known []string
-	path := ""
 	for _, flag := range parent.Command.Flags {
 		if flag.Name == "config" {
-			path, _ = ctx.FlagValue(flag).(string)
-		} else {
+			f.path, _ = ctx.FlagValue(flag).(string)
+		}
+	}
+	if f.path != "" {
+		f.loaded, f.err = readConfig(f.path, keys(parent.Command))
+	}
+}
+
+// keys are those of a configuration file that are flags of a command.
+func keys(command *kong.Node) []string {
+	var known []string
+	for _, flag := range command.Flags {
+		if flag.Name != "config" {
 			known = append(known, flag.Name)
 		}
 	}
-	if path != "" {
-		f.loaded, f.err = readConfig(path, known)
-	}
+	return known
 }

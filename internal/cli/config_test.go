@@ -40,6 +40,16 @@ tokens: /etc/rollcall/tokens
 tls-cert: /etc/rollcall/cert.pem
 tls-key: /etc/rollcall/key.pem
 insecure-http: true
+clickhouse-password-file: /run/secrets/c
+clickhouse-tls: true
+clickhouse-ca-file: /etc/c.pem
+kafka-sasl: scram-sha-512
+kafka-user: k
+kafka-password-file: /run/secrets/k
+kafka-tls: true
+kafka-ca-file: /etc/k.pem
+log-format: json
+debug-listen: 127.0.0.1:6060
 streams:
   flights:
     windowSeconds: 10
@@ -52,6 +62,9 @@ streams:
 		Config: given.Config, Role: "ingest", Listen: "127.0.0.1:9999", Data: "/var/lib/rollcall", KafkaBrokers: []string{"a:9092", "b:9092"},
 		ClickhouseAddr: []string{"c:9000"}, ClickhouseUser: "u", ClickhousePassword: "p#1", ClickhouseDatabase: "d", LogLevel: "debug",
 		Tokens: "/etc/rollcall/tokens", TLSCert: "/etc/rollcall/cert.pem", TLSKey: "/etc/rollcall/key.pem", InsecureHTTP: true,
+		ClickhousePasswordFile: "/run/secrets/c", ClickhouseTLS: true, ClickhouseCAFile: "/etc/c.pem",
+		KafkaSASL: "scram-sha-512", KafkaUser: "k", KafkaPasswordFile: "/run/secrets/k", KafkaTLS: true, KafkaCAFile: "/etc/k.pem",
+		LogFormat: "json", DebugListen: "127.0.0.1:6060",
 		Streams: map[string]api.Settings{"flights": {WindowSeconds: 10, Edges: []string{"app..relay"}}},
 	}
 	if diff := cmp.Diff(want, given); diff != "" {
@@ -86,9 +99,12 @@ func TestConfigurationFileFromEnvironmentIsRead(t *testing.T) {
 
 func TestConfigurationFaultIsToldWithItsLine(t *testing.T) {
 	for name, c := range map[string]struct{ text, says string }{
-		"unknown key":             {"listen: a:1\nlistne: b:2\n", `rollcall.yaml:2: unknown key "listne"`},
-		"unknown key of a stream": {"streams:\n  flights:\n    windowSecs: 10\n", `[3:5] unknown field "windowSecs"`},
-		"duplicate key":           {"listen: a:1\nlisten: b:2\n", `[2:1] mapping key "listen" already defined`},
+		"unknown key":             {"listen: a:1\nlistne: b:2\n", `rollcall.yaml:2: unknown key "listne"; did you mean "listen"?`},
+		"a key like none":         {"colour: b\n", `rollcall.yaml:1: unknown key "colour"; known are clickhouse-addr, `},
+		"unknown key of a stream": {"streams:\n  flights:\n    windowSecs: 10\n", `rollcall.yaml:3: unknown field "windowSecs"; did you mean "windowSeconds"?`},
+		"unknown key within":      {"streams:\n  flights:\n    certify:\n      alow: [lost]\n", `rollcall.yaml:4: unknown field "alow"; did you mean "allow"?`},
+		"wrong kind of value":     {"streams:\n  flights:\n    owner: x\n    graceSeconds: soon\n", "rollcall.yaml:4: "},
+		"duplicate key":           {"listen: a:1\nlisten: b:2\n", `rollcall.yaml:2: mapping key "listen" already defined`},
 		"not a mapping":           {"- listen\n", "rollcall.yaml:1: it must be a list of"},
 		"keys where a value goes": {"data:\n  dir: x\n", "rollcall.yaml:1: data: it needs a value"},
 		"no value":                {"data:\n", "rollcall.yaml:1: data: it has no value"},

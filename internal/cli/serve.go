@@ -8,20 +8,30 @@ import (
 // file and, with ROLLCALL_ before it, an environment variable; the command line wins
 // over the environment, and the environment over the file.
 type Serve struct {
-	Config             string   `env:"ROLLCALL_CONFIG" type:"path" help:"Configuration file in YAML; unknown keys are refused." placeholder:"FILE"`
-	Role               string   `default:"all" enum:"all,ingest,reconcile,inspector" env:"ROLLCALL_ROLE" help:"What this process does: ${enum}; others than all need --clickhouse-addr and --kafka-brokers." placeholder:"ROLE"`
-	Listen             string   `default:"127.0.0.1:8080" env:"ROLLCALL_LISTEN" help:"Address of the API and the page." placeholder:"HOST:PORT"`
-	Tokens             string   `env:"ROLLCALL_TOKENS" type:"path" help:"File of tokens, made by \"rollcall token\"; without it everybody may do everything, and the server listens on loopback only." placeholder:"FILE"`
-	TLSCert            string   `name:"tls-cert" env:"ROLLCALL_TLS_CERT" type:"path" help:"Certificate to serve HTTPS with, PEM, its chain after it; followed when it changes." placeholder:"FILE"`
-	TLSKey             string   `name:"tls-key" env:"ROLLCALL_TLS_KEY" type:"path" help:"Key of the certificate, PEM; not readable by everybody." placeholder:"FILE"`
-	InsecureHTTP       bool     `name:"insecure-http" env:"ROLLCALL_INSECURE_HTTP" help:"Listen beyond loopback without TLS, where a proxy ends it. Tokens are in clear on the way there."`
-	Data               string   `default:"rollcall-data" env:"ROLLCALL_DATA" type:"path" help:"Directory of the embedded services." placeholder:"DIR"`
-	ClickhouseAddr     []string `name:"clickhouse-addr" env:"ROLLCALL_CLICKHOUSE_ADDR" help:"ClickHouse servers (native protocol); embedded when not given." placeholder:"HOST:PORT"`
-	ClickhouseUser     string   `name:"clickhouse-user" default:"default" env:"ROLLCALL_CLICKHOUSE_USER" help:"ClickHouse user." placeholder:"NAME"`
-	ClickhousePassword string   `name:"clickhouse-password" env:"ROLLCALL_CLICKHOUSE_PASSWORD" help:"ClickHouse password." placeholder:"TEXT"`
-	ClickhouseDatabase string   `name:"clickhouse-database" default:"rollcall" env:"ROLLCALL_CLICKHOUSE_DATABASE" help:"ClickHouse database; made when it is not there." placeholder:"NAME"`
-	KafkaBrokers       []string `name:"kafka-brokers" env:"ROLLCALL_KAFKA_BROKERS" help:"Kafka brokers; embedded when not given." placeholder:"HOST:PORT"`
-	LogLevel           string   `name:"log-level" default:"info" enum:"debug,info,warn,error" env:"ROLLCALL_LOG_LEVEL" help:"How much to log: ${enum}." placeholder:"LEVEL"`
+	Config                 string   `env:"ROLLCALL_CONFIG" type:"path" help:"Configuration file in YAML; unknown keys are refused." placeholder:"FILE"`
+	Role                   string   `default:"all" enum:"all,ingest,reconcile,inspector" env:"ROLLCALL_ROLE" help:"What this process does: ${enum}; others than all need --clickhouse-addr and --kafka-brokers." placeholder:"ROLE"`
+	Listen                 string   `default:"127.0.0.1:8080" env:"ROLLCALL_LISTEN" help:"Address of the API and the page." placeholder:"HOST:PORT"`
+	Tokens                 string   `env:"ROLLCALL_TOKENS" type:"path" help:"File of tokens, made by \"rollcall token\"; without it everybody may do everything, and the server listens on loopback only." placeholder:"FILE"`
+	TLSCert                string   `name:"tls-cert" env:"ROLLCALL_TLS_CERT" type:"path" help:"Certificate to serve HTTPS with, PEM, its chain after it; followed when it changes." placeholder:"FILE"`
+	TLSKey                 string   `name:"tls-key" env:"ROLLCALL_TLS_KEY" type:"path" help:"Key of the certificate, PEM; not readable by everybody." placeholder:"FILE"`
+	InsecureHTTP           bool     `name:"insecure-http" env:"ROLLCALL_INSECURE_HTTP" help:"Listen beyond loopback without TLS, where a proxy ends it. Tokens are in clear on the way there."`
+	Data                   string   `default:"rollcall-data" env:"ROLLCALL_DATA" type:"path" help:"Directory of the embedded services." placeholder:"DIR"`
+	ClickhouseAddr         []string `name:"clickhouse-addr" env:"ROLLCALL_CLICKHOUSE_ADDR" help:"ClickHouse servers (native protocol); embedded when not given." placeholder:"HOST:PORT"`
+	ClickhouseUser         string   `name:"clickhouse-user" default:"default" env:"ROLLCALL_CLICKHOUSE_USER" help:"ClickHouse user." placeholder:"NAME"`
+	ClickhousePassword     string   `name:"clickhouse-password" env:"ROLLCALL_CLICKHOUSE_PASSWORD" secret:"" help:"ClickHouse password, which other users of the machine can see; better in a file." placeholder:"TEXT"`
+	ClickhousePasswordFile string   `name:"clickhouse-password-file" env:"ROLLCALL_CLICKHOUSE_PASSWORD_FILE" type:"path" help:"File that holds the ClickHouse password." placeholder:"FILE"`
+	ClickhouseDatabase     string   `name:"clickhouse-database" default:"rollcall" env:"ROLLCALL_CLICKHOUSE_DATABASE" help:"ClickHouse database; made when it is not there." placeholder:"NAME"`
+	ClickhouseTLS          bool     `name:"clickhouse-tls" env:"ROLLCALL_CLICKHOUSE_TLS" help:"Speak TLS to ClickHouse; its port for that is 9440 as a rule."`
+	ClickhouseCAFile       string   `name:"clickhouse-ca-file" env:"ROLLCALL_CLICKHOUSE_CA_FILE" type:"path" help:"Certificates to trust ClickHouse by instead of the system's, PEM." placeholder:"FILE"`
+	KafkaBrokers           []string `name:"kafka-brokers" env:"ROLLCALL_KAFKA_BROKERS" help:"Kafka brokers; embedded when not given." placeholder:"HOST:PORT"`
+	KafkaSASL              string   `name:"kafka-sasl" default:"none" enum:"none,plain,scram-sha-256,scram-sha-512" env:"ROLLCALL_KAFKA_SASL" help:"How to show Kafka the user and the password: ${enum}." placeholder:"MECHANISM"`
+	KafkaUser              string   `name:"kafka-user" env:"ROLLCALL_KAFKA_USER" help:"Kafka user." placeholder:"NAME"`
+	KafkaPasswordFile      string   `name:"kafka-password-file" env:"ROLLCALL_KAFKA_PASSWORD_FILE" type:"path" help:"File that holds the Kafka password." placeholder:"FILE"`
+	KafkaTLS               bool     `name:"kafka-tls" env:"ROLLCALL_KAFKA_TLS" help:"Speak TLS to Kafka."`
+	KafkaCAFile            string   `name:"kafka-ca-file" env:"ROLLCALL_KAFKA_CA_FILE" type:"path" help:"Certificates to trust Kafka by instead of the system's, PEM." placeholder:"FILE"`
+	LogLevel               string   `name:"log-level" default:"info" enum:"debug,info,warn,error" env:"ROLLCALL_LOG_LEVEL" help:"How much to log: ${enum}." placeholder:"LEVEL"`
+	LogFormat              string   `name:"log-format" default:"auto" enum:"auto,text,json" env:"ROLLCALL_LOG_FORMAT" help:"How to log: ${enum}; auto is text on a terminal and else json." placeholder:"FORMAT"`
+	DebugListen            string   `name:"debug-listen" env:"ROLLCALL_DEBUG_LISTEN" help:"Address of Go's profiler, on loopback; there is none when not given." placeholder:"HOST:PORT"`
 
 	// Streams are the settings under streams: in the configuration file.
 	Streams map[string]api.Settings `kong:"-"`

@@ -6,12 +6,15 @@ package store
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"math"
 	"net"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -38,6 +41,7 @@ type Config struct {
 	Database string
 	User     string
 	Password string
+	TLS      *tls.Config // nil: plain TCP
 }
 
 // Store is a pool of connections to one database.
@@ -55,7 +59,7 @@ func Connect(ctx context.Context, c Config) (*Store, error) {
 	}
 	err = first.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+quoteName(c.Database))
 	if err := errors.Join(err, first.Close()); err != nil {
-		return nil, fmt.Errorf("store: create database %q: %w", c.Database, away(err))
+		return nil, fmt.Errorf("store: create database %q on %s: %w", c.Database, strings.Join(c.Addrs, ","), refused(c, err))
 	}
 	conn, err := connect(c, c.Database, 12)
 	if err != nil {
@@ -68,10 +72,27 @@ func Connect(ctx context.Context, c Config) (*Store, error) {
 	return &Store{conn: conn, pings: pings, database: c.Database}, nil
 }
 
+// The server's codes for a user it does not know or a password that is not his.
+const (
+	unknownUser   = 192
+	wrongPassword = 193
+	notThisUser   = 516
+)
+
+// refused says in words where the server knows no such user and password; all else is as for away.
+func refused(c Config, err error) error {
+	var exception *clickhouse.Exception
+	if errors.As(err, &exception) && slices.Contains([]int32{unknownUser, wrongPassword, notThisUser}, exception.Code) {
+		return fmt.Errorf("ClickHouse refuses user %q: the name or the password is wrong: %w", c.User, err)
+	}
+	return away(err)
+}
+
 func connect(c Config, database string, most int) (driver.Conn, error) {
 	conn, err := clickhouse.Open(&clickhouse.Options{
 		Addr:         c.Addrs,
 		Auth:         clickhouse.Auth{Database: database, Username: c.User, Password: c.Password},
+		TLS:          c.TLS,
 		Compression:  &clickhouse.Compression{Method: clickhouse.CompressionLZ4},
 		DialTimeout:  5 * time.Second,
 		ReadTimeout:  60 * time.Second,
