@@ -174,7 +174,9 @@ func (a *App) startKafka(ctx context.Context) error {
 		a.watch("embedded Kafka", child.Done(), child.Err)
 		a.brokers = child.Brokers()
 	}
-	if err := ingest.EnsureTopic(ctx, a.brokers, ingest.TopicConfig{Opts: a.config.KafkaAccess.options()}); err != nil || a.config.Role.takesReports() {
+	access := a.config.KafkaAccess
+	err := access.refused(ingest.EnsureTopic(ctx, a.brokers, ingest.TopicConfig{Opts: access.options()}))
+	if err != nil || a.config.Role.takesReports() {
 		return err
 	}
 	return a.watchKafka()

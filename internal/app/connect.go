@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
@@ -66,6 +67,14 @@ func (k KafkaAccess) options() []kgo.Opt {
 		opts = append(opts, kgo.SASL(who.AsSha512Mechanism()))
 	}
 	return opts
+}
+
+// refused says in words where Kafka knows no such user and password.
+func (k KafkaAccess) refused(err error) error {
+	if errors.Is(err, kerr.SaslAuthenticationFailed) {
+		return fmt.Errorf("Kafka refuses user %q: the name or the password is wrong: %w", k.User, err)
+	}
+	return err
 }
 
 // checkClickHouse refuses what the embedded ClickHouse would not heed.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcallhq/rollcall/internal/apachekafka"
 	"github.com/rollcallhq/rollcall/internal/embedded"
 	"github.com/rollcallhq/rollcall/internal/store"
 	"github.com/rollcallhq/rollcall/internal/testenv"
@@ -267,5 +268,63 @@ func TestTheProfilerIsOnItsOwnAddressAndOnlyWhereAskedFor(t *testing.T) {
 	if conn, err := net.Dial("tcp", free); err == nil {
 		conn.Close()
 		t.Error("the profiler outlives the server")
+	}
+}
+
+// secureKafka is an Apache Kafka that speaks TLS alone and knows the user rollcall with the password right-word. It returns the
+// certificate to trust too.
+func secureKafka(t *testing.T) (brokers []string, certFile string) {
+	t.Helper()
+	certFile, keyFile := certificate(t, t.TempDir())
+	var both []byte
+	for _, path := range []string{keyFile, certFile} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, text...)
+	}
+	pair := filepath.Join(t.TempDir(), "pair.pem")
+	if err := os.WriteFile(pair, both, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return testenv.OwnApacheKafka(t, apachekafka.Config{
+		Users: map[string]string{"rollcall": "right-word"},
+		Properties: map[string]string{
+			"listener.security.protocol.map": "CLIENT:SASL_SSL,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+			"ssl.keystore.type":              "PEM", "ssl.keystore.location": pair,
+		},
+	}).Brokers(), certFile
+}
+
+func TestKafkaIsReachedByTLSWithEachMechanismAndARefusalIsSaidInWords(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a real Apache Kafka is not for -short")
+	}
+	brokers, certFile := secureKafka(t)
+	trust, err := ClientTLS(true, certFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), testLimit)
+	defer cancel()
+	reach := func(k KafkaAccess) error {
+		a := &App{config: Config{KafkaBrokers: brokers, KafkaAccess: k}}
+		return a.startKafka(ctx)
+	}
+	for _, mechanism := range []string{Plain, ScramSHA256, ScramSHA512} {
+		t.Run(mechanism, func(t *testing.T) {
+			if err := reach(KafkaAccess{SASL: mechanism, User: "rollcall", Password: "right-word", TLS: trust}); err != nil {
+				t.Error(err)
+			}
+			err := reach(KafkaAccess{SASL: mechanism, User: "rollcall", Password: "wrong-word", TLS: trust})
+			if err == nil || !strings.Contains(err.Error(), `Kafka refuses user "rollcall"`) || strings.Contains(err.Error(), "wrong-word") {
+				t.Errorf("a wrong password: %v", err)
+			}
+		})
+	}
+	err = reach(KafkaAccess{SASL: Plain, User: "rollcall", Password: "right-word", TLS: &tls.Config{MinVersion: tls.VersionTLS12}})
+	if err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("a server that the system does not trust: %v", err)
 	}
 }

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# compose-secrets.sh DIRECTORY makes the passwords, tokens and certificate that docker-compose.yml mounts, each where it is
+# not there yet. ROLLCALL is the command that makes tokens; by default the image that "docker compose build" made.
+#
+# DIRECTORY is for its owner alone. The files in it can be read by all, since each container has a user of its own; those
+# in DIRECTORY/access only by the owner, whom the containers of Rollcall run as.
+set -euo pipefail
+
+directory=${1:?usage: compose-secrets.sh DIRECTORY}
+umask 077
+mkdir -p "$directory/access"
+chmod 0700 "$directory" "$directory/access"
+directory=$(cd "$directory" && pwd)
+
+# random prints a password without a line break: Kafka takes its file as it is.
+random() { openssl rand -hex 24 | tr -d '\n'; }
+
+# missing NAME says whether a file is not there.
+missing() { [ ! -e "$directory/$1" ]; }
+
+# keep NAME [MODE] takes standard input for a file, by default one that all containers may read.
+keep() {
+  cat >"$directory/$1.part"
+  chmod "${2:-0444}" "$directory/$1.part"
+  mv "$directory/$1.part" "$directory/$1"
+}
+
+# token NAME ROLE FILE [MODE] makes a token and keeps it, unless it is there.
+token() {
+  missing "$3" || return 0
+  local text
+  if [ -n "${ROLLCALL:-}" ]; then
+    text=$("$ROLLCALL" token --tokens "$directory/access/tokens" create "$1" --role "$2" --expires 8760h)
+  else
+    text=$(docker run --rm --network none --user "$(id -u):$(id -g)" --volume "$directory/access:/access" rollcall:local \
+      token --tokens /access/tokens create "$1" --role "$2" --expires 8760h)
+  fi
+  printf %s "$text" | keep "$3" "${4:-0600}"
+}
+
+for name in clickhouse-password kafka-password kafka-hops-password grafana-password; do
+  if missing "$name"; then random | keep "$name"; fi
+done
+
+# ClickHouse keeps the hash; its user default stays for the container's own loopback alone.
+if missing clickhouse-users.xml; then
+  hash=$(openssl dgst -sha256 -r "$directory/clickhouse-password" | cut -d ' ' -f 1)
+  keep clickhouse-users.xml <<XML
+<clickhouse>
+  <users>
+    <default>
+      <networks replace="replace"><ip>127.0.0.1</ip></networks>
+    </default>
+    <rollcall>
+      <password_sha256_hex>$hash</password_sha256_hex>
+      <networks><ip>::/0</ip></networks>
+      <profile>default</profile>
+      <quota>default</quota>
+    </rollcall>
+  </users>
+</clickhouse>
+XML
+fi
+
+# A certificate that vouches for itself, so that it is what to trust too. Put one of your own in its place.
+if missing access/tls-cert.pem; then
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj /CN=rollcall \
+    -addext "subjectAltName=DNS:localhost,DNS:ingest,DNS:reconcile,DNS:inspector,DNS:$(hostname),IP:127.0.0.1" \
+    -keyout "$directory/access/tls-key.pem" -out "$directory/access/tls-cert.pem" 2>/dev/null
+  chmod 0444 "$directory/access/tls-cert.pem"
+fi
+
+token prometheus viewer prometheus-token 0444
+token hops ingest hops-token
+token admin admin admin-token
+
+# The containers of Rollcall run as the owner of the files. Root is nobody to run as, so it gives them away.
+if [ "$(id -u)" = 0 ]; then
+  chown -R 65532:65532 "$directory/access"
+elif ! grep -qs '^ROLLCALL_UID=' "$directory/../.env"; then
+  printf 'ROLLCALL_UID=%s\nROLLCALL_GID=%s\n' "$(id -u)" "$(id -g)" >>"$directory/../.env"
+fi
