@@ -25,7 +25,7 @@ WEB_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.mj
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: web bin/lib/.fetched ## Build bin/rollcall with the page in it, and bin/lib beside it
@@ -73,6 +73,16 @@ fuzz: build ## Run every fuzz target for FUZZTIME (20s)
 .PHONY: soak
 soak: build ## Compare the service with the model for hours: SOAK (1000) rounds of a thousand histories
 	ROLLCALL_SOAK=$(SOAK) CI=true go test -run 'TestServiceEqualsModelAfterEveryPrefix' -v -count=1 -timeout 0 ./reconcile/...
+
+.PHONY: compose-up
+compose-up: ## Build the image, make secrets/ where there is none, and start docker-compose.yml (needs Docker and openssl)
+	ROLLCALL_VERSION=$(VERSION) docker compose build
+	scripts/compose-secrets.sh secrets
+	ROLLCALL_VERSION=$(VERSION) docker compose up --detach --wait
+
+.PHONY: compose-down
+compose-down: ## Stop what compose-up started; the data stays in its volumes
+	docker compose down
 
 .PHONY: clean
 clean: ## Remove what was built; the user's cache keeps the downloads

@@ -72,7 +72,7 @@ func (k KafkaAccess) options() []kgo.Opt {
 // refused says in words where Kafka knows no such user and password.
 func (k KafkaAccess) refused(err error) error {
 	if errors.Is(err, kerr.SaslAuthenticationFailed) {
-		return fmt.Errorf("Kafka refuses user %q: the name or the password is wrong: %w", k.User, err)
+		return fmt.Errorf("user %q is refused by Kafka: the name or the password is wrong: %w", k.User, err)
 	}
 	return err
 }

@@ -167,7 +167,7 @@ func TestAWrongUserOrPasswordOfClickHouseIsSaidInWords(t *testing.T) {
 			t.Cleanup(func() { _ = own.Stop(context.Background()) })
 			config.Addrs = []string{own.Addr()}
 			_, err = Start(t.Context(), Config{Listen: "127.0.0.1:0", Data: t.TempDir(), ClickHouse: config, Log: slog.New(slog.DiscardHandler)})
-			if err == nil || !strings.Contains(err.Error(), `refuses user "`+config.User+`": the name or the password is wrong`) || !strings.Contains(err.Error(), own.Addr()) {
+			if err == nil || !strings.Contains(err.Error(), `user "`+config.User+`" is refused by ClickHouse: the name or the password is wrong`) || !strings.Contains(err.Error(), own.Addr()) {
 				t.Errorf("%v; want it to name the server and the user", err)
 			}
 			if err != nil && strings.Contains(err.Error(), "wrong-word") {
@@ -318,7 +318,7 @@ func TestKafkaIsReachedByTLSWithEachMechanismAndARefusalIsSaidInWords(t *testing
 				t.Error(err)
 			}
 			err := reach(KafkaAccess{SASL: mechanism, User: "rollcall", Password: "wrong-word", TLS: trust})
-			if err == nil || !strings.Contains(err.Error(), `Kafka refuses user "rollcall"`) || strings.Contains(err.Error(), "wrong-word") {
+			if err == nil || !strings.Contains(err.Error(), `user "rollcall" is refused by Kafka`) || strings.Contains(err.Error(), "wrong-word") {
 				t.Errorf("a wrong password: %v", err)
 			}
 		})

@@ -426,8 +426,8 @@ func TestAWrongPasswordEndsTheServerOfTheComposeFileWithWordsForIt(t *testing.T)
 	s.replace["clickhouse:9000"], s.replace["kafka:9092"] = s.startClickHouse(ctx), s.startKafka()
 	// ClickHouse last: the embedded one may die of the next connection after one it refused.
 	for _, c := range []struct{ secret, says string }{
-		{"kafka_password", `Kafka refuses user "rollcall": the name or the password is wrong`},
-		{"clickhouse_password", `ClickHouse refuses user "rollcall": the name or the password is wrong`},
+		{"kafka_password", `user "rollcall" is refused by Kafka: the name or the password is wrong`},
+		{"clickhouse_password", `user "rollcall" is refused by ClickHouse: the name or the password is wrong`},
 	} {
 		file := filepath.Join(s.mounted, c.secret)
 		good, err := os.ReadFile(file)

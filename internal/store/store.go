@@ -83,7 +83,7 @@ const (
 func refused(c Config, err error) error {
 	var exception *clickhouse.Exception
 	if errors.As(err, &exception) && slices.Contains([]int32{unknownUser, wrongPassword, notThisUser}, exception.Code) {
-		return fmt.Errorf("ClickHouse refuses user %q: the name or the password is wrong: %w", c.User, err)
+		return fmt.Errorf("user %q is refused by ClickHouse: the name or the password is wrong: %w", c.User, err)
 	}
 	return away(err)
 }
