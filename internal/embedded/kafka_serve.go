@@ -32,12 +32,35 @@ func serveKafka(ctx context.Context, s kafkaSettings, ready func(status)) error 
 		return err
 	}
 	defer lock.Close()
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	cluster, err := kfake.NewCluster(s.options(log)...)
+	killed, ended, err := unclean(s.Dir)
+	if err != nil {
+		return err
+	}
+	var open []openTransaction
+	if killed {
+		if open, err = openTransactions(s.data()); err != nil {
+			return err
+		}
+	}
+	var door *door
+	cluster, err := kfake.NewCluster(s.options(&door)...)
 	if err != nil {
 		return fmt.Errorf("open the broker's data in %s: %w", s.Dir, err)
 	}
-	defer cluster.Close()
+	if err := s.serve(ctx, cluster, door, open, ready); err != nil {
+		cluster.Close()
+		return err // and the next start finds what this one did not end
+	}
+	cluster.Close()
+	return ended()
+}
+
+// serve lets clients in once the partitions are whole, until ctx is done.
+func (s kafkaSettings) serve(ctx context.Context, cluster *kfake.Cluster, door *door, open []openTransaction, ready func(status)) error {
+	if err := abort(ctx, door, open); err != nil {
+		return err
+	}
+	door.open()
 	addr := cluster.ListenAddrs()[0]
 	if err := s.keepPort(addr); err != nil {
 		return err
@@ -48,7 +71,11 @@ func serveKafka(ctx context.Context, s kafkaSettings, ready func(status)) error 
 	return nil
 }
 
-func (s kafkaSettings) options(log *slog.Logger) []kfake.Opt {
+func (s kafkaSettings) data() string { return filepath.Join(s.Dir, "data") }
+
+// options are those of the broker; its door is made when it listens.
+func (s kafkaSettings) options(door **door) []kfake.Opt {
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	options := []kfake.Opt{
 		kfake.Ports(savedPort(s.Dir)),
 		kfake.ListenFn(func(string, string) (net.Listener, error) {
@@ -56,10 +83,11 @@ func (s kafkaSettings) options(log *slog.Logger) []kfake.Opt {
 			if err != nil {
 				return nil, err
 			}
-			return guardListener(l, log), nil
+			*door = newDoor(guardListener(l, log))
+			return *door, nil
 		}),
 		kfake.ClusterID("rollcall"),
-		kfake.DataDir(filepath.Join(s.Dir, "data")),
+		kfake.DataDir(s.data()),
 		kfake.GroupMinSessionTimeout(minSession),
 		kfake.WithLogger(kfake.BasicLogger(os.Stderr, kfake.LogLevelWarn)),
 		kfake.BrokerConfigs(map[string]string{
