@@ -15,8 +15,13 @@ import (
 // Group is the consumer group that shares the topic's partitions.
 const Group = "rollcall.ingest"
 
-// session is how long a process may be silent before others read its partitions.
-const session = 10 * time.Second
+// sessionTimeout is how long the partitions of a reader that was killed wait for another: as short as a broker takes by default, for until
+// then no verdict follows. A reader that waits for the store still tells the group that it lives.
+const sessionTimeout = 6 * time.Second
+
+// rebalanceTimeout is how long the group waits for each member when one comes or goes. A reader that waits for the store for longer loses its
+// partitions: whoever has them then reads the same again, which changes nothing.
+const rebalanceTimeout = 10 * time.Second
 
 // ConsumerConfig says where reports are read from; zero values take the defaults.
 type ConsumerConfig struct {
@@ -78,7 +83,7 @@ func (c *Consumer) options() []kgo.Opt {
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),      // a transactional hop's reports count with its output
 		kgo.KeepControlRecords(),                          // else the last marker of a transaction is never committed, and lags for ever
 		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
-		kgo.SessionTimeout(session), kgo.HeartbeatInterval(session / 5),
+		kgo.SessionTimeout(sessionTimeout), kgo.HeartbeatInterval(sessionTimeout / 4), kgo.RebalanceTimeout(rebalanceTimeout),
 		kgo.MaxDecompressBatchBytes(c.config.BatchBytes), kgo.FetchMaxBytes(32 << 20), kgo.FetchMaxPartitionBytes(8 << 20),
 	}, c.config.Opts...)
 }
