@@ -71,8 +71,8 @@ fuzz: build ## Run every fuzz target for FUZZTIME (20s)
 	scripts/fuzz.sh $(FUZZTIME)
 
 .PHONY: soak
-soak: build ## Compare the service with the model for hours: SOAK (1000) rounds of a thousand histories
-	ROLLCALL_SOAK=$(SOAK) CI=true go test -run 'TestServiceEqualsModelAfterEveryPrefix' -v -count=1 -timeout 0 ./reconcile/...
+soak: build ## Compare the service with the model for hours: SOAK (1000) rounds of a thousand histories, and of a hundred kills
+	ROLLCALL_SOAK=$(SOAK) CI=true go test -run 'TestServiceEqualsModelAfterEveryPrefix|TestKilledAHundredTimes' -v -count=1 -timeout 0 ./reconcile/... ./internal/chaos/...
 
 .PHONY: compose-up
 compose-up: ## Build the image, make secrets/ where there is none, and start docker-compose.yml (needs Docker and openssl)
