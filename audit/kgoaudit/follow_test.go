@@ -217,6 +217,41 @@ func TestWhatWasPolledAndNotProcessedIsNotSeenAfterARebalance(t *testing.T) {
 	}
 }
 
+// The plot:
+//
+//   - one member has both partitions, and states how far it is with them
+//   - another joins and takes one of them
+//
+// What was stated stays stated, and the lanes of both partitions go on, whoever has them.
+func TestWatermarksSurviveARebalance(t *testing.T) {
+	c := cluster(t, 2)
+	fill(t, c, 5, 2)
+	first := follow(t, c)
+	lanes := func(f *follower) map[string]time.Time { return f.flush(t).last().Lanes }
+	until(t, "both lanes", func() bool {
+		first.poll(t, 0)
+		first.commit(t)
+		return len(lanes(first)) == 2
+	})
+	before, joined := lanes(first), time.Now()
+	second := follow(t, c)
+	for _, lane := range []string{"orders/0", "orders/1"} {
+		until(t, lane, func() bool {
+			for _, f := range []*follower{first, second} {
+				f.poll(t, 0)
+				f.commit(t)
+			}
+			if at := lanes(first)[lane]; at.Before(before[lane]) {
+				t.Fatalf("%s went back from %v to %v", lane, before[lane], at)
+			}
+			return lanes(first)[lane].After(joined) || lanes(second)[lane].After(joined)
+		})
+	}
+	if both := first.roll(t); !both.Equals(wantTo(10)) || !second.roll(t).IsEmpty() {
+		t.Fatalf("one has seen %v, the other %v", both, second.roll(t))
+	}
+}
+
 func (f *follower) roll(t *testing.T) *roaring.Bitmap {
 	t.Helper()
 	return f.flush(t).roll(wire.Seen)

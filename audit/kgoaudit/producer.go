@@ -238,7 +238,9 @@ func reason(err error) string {
 		return "TIMEOUT"
 	case errors.Is(err, context.Canceled):
 		return "CANCELED"
-	case errors.Is(err, kgo.ErrAborting), errors.Is(err, kgo.ErrClientClosed):
+	case errors.Is(err, kgo.ErrAborting):
+		return abortedReason
+	case errors.Is(err, kgo.ErrClientClosed):
 		return "CLIENT_CLOSED"
 	}
 	return "PRODUCE_FAILED"

@@ -204,6 +204,31 @@ func (p *transactional) flushed(t *testing.T) *books { p.flush(t); return p.book
 
 // The plot:
 //
+//   - of the records of a transaction some are acknowledged, and some are still in the
+//     client's buffer when it is aborted: those break their promises
+func TestRecordsAbortedInTheBufferAreRejectedForTheSameReason(t *testing.T) {
+	p := newTransactional(t, cluster(t, 1), kgo.ManualFlushing())
+	p.begin(t)
+	for i := range 5 {
+		if i == 2 {
+			if err := p.client.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.client.Produce(t.Context(), &kgo.Record{Topic: "orders"}, nil)
+	}
+	p.end(t, kgo.TryAbort)
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.books.want(t, "{0,1,2,3,4}", "{0,1,2,3,4}")
+	if reasons := p.books.reasons(); len(reasons) != 1 || reasons["aborted"] != 5 {
+		t.Fatalf("the reasons are %v, want 5 aborted", reasons)
+	}
+}
+
+// The plot:
+//
 //   - of the records of a transaction the broker refuses one
 //   - the application commits the others all the same, as franz-go lets it
 func TestRecordThatFailedInATransactionIsRejectedAloneWhenTheRestIsCommitted(t *testing.T) {
