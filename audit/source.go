@@ -88,8 +88,9 @@ func newID(now time.Time) UID {
 // in a forked child, and when the wall clock jumped against the monotonic clock,
 // as it does in a restored snapshot.
 func (s *Source) Next(now time.Time) (UID, time.Time) {
+	ms := now.UnixMilli() // before the lock: a division takes as long as the lock does
 	s.mu.Lock()
-	n := s.number(now)
+	n := s.number(now, ms)
 	id, at := s.id, s.at
 	s.mu.Unlock()
 	return id.WithSequence(n), at
@@ -102,9 +103,8 @@ func (s *Source) Header(now time.Time, payload []byte) Header {
 	return Header{Flags: wire.FlagNumbered, UID: uid, ProducedAt: at, Checksum: wire.Checksum(payload)}
 }
 
-// number gives the next number, under the lock.
-func (s *Source) number(now time.Time) uint32 {
-	ms := now.UnixMilli()
+// number gives the next number at now, ms in Unix time, under the lock.
+func (s *Source) number(now time.Time, ms int64) uint32 {
 	if s.next == math.MaxUint32 || s.sources == 0 || s.guard.forked() {
 		s.renew(now)
 	}

@@ -17,7 +17,7 @@ func (s *Source) Take(now time.Time, payload []byte) Header {
 	if now.IsZero() {
 		now = s.clock.now()
 	}
-	n := s.number(now)
+	n := s.number(now, now.UnixMilli())
 	if s.taking.next() != uint64(n) || s.taking.count == 0 {
 		s.begin(n)
 	}
