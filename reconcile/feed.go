@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
 const (
-	feedDepth = 64               // changes a subscriber may fall behind before it is dropped
 	feedEvery = time.Second      // between two looks at the store
 	feedReach = 10 * time.Second // how long a verdict may take to become visible after the server's clock was read for it
 )
@@ -23,8 +21,7 @@ type FeedStore interface {
 	ChangedSince(ctx context.Context, since time.Time) ([]store.Changed, error)
 }
 
-// Feed tells subscribers which verdicts changed, whichever process judged them: it looks for those stored since it last looked. Telling never
-// blocks: the channel of a subscriber that fell behind is closed, and it begins anew from a snapshot.
+// Feed tells subscribers which verdicts changed, whichever process judged them: it looks for those stored since it last looked.
 type Feed struct {
 	store FeedStore
 	every time.Duration
@@ -35,8 +32,7 @@ type Feed struct {
 	since time.Time // latest instant at which a verdict told was stored; zero before the store first answered
 	told  map[tell]time.Time
 
-	mu   sync.Mutex
-	subs map[chan []store.Verdict]struct{}
+	Fan[store.Verdict]
 }
 
 // tell names a verdict that was told.
@@ -50,7 +46,7 @@ type tell struct {
 // NewFeed returns a feed that tells nothing until Start.
 func NewFeed(s FeedStore, log *slog.Logger) *Feed {
 	return &Feed{
-		store: s, every: feedEvery, log: log, done: make(chan struct{}), told: map[tell]time.Time{}, subs: map[chan []store.Verdict]struct{}{},
+		store: s, every: feedEvery, log: log, done: make(chan struct{}), told: map[tell]time.Time{},
 	}
 }
 
@@ -130,36 +126,4 @@ func (f *Feed) fresh(changed []store.Changed) []store.Verdict {
 		}
 	}
 	return fresh
-}
-
-// Subscribe returns a channel of changes and what ends the subscription. The channel is closed when the subscriber fell
-// behind or ended.
-func (f *Feed) Subscribe() (<-chan []store.Verdict, func()) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	c := make(chan []store.Verdict, feedDepth)
-	f.subs[c] = struct{}{}
-	return c, func() { f.drop(c) }
-}
-
-func (f *Feed) drop(c chan []store.Verdict) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if _, there := f.subs[c]; there {
-		delete(f.subs, c)
-		close(c)
-	}
-}
-
-func (f *Feed) publish(verdicts []store.Verdict) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for c := range f.subs {
-		select {
-		case c <- verdicts:
-		default:
-			delete(f.subs, c)
-			close(c)
-		}
-	}
 }

@@ -87,14 +87,14 @@ func TestTheFeedDropsASubscriberThatDoesNotRead(t *testing.T) {
 	feed := NewFeed(nil, slog.New(slog.DiscardHandler))
 	slow, cancel := feed.Subscribe()
 	defer cancel()
-	for range feedDepth + 1 {
+	for range fanDepth + 1 {
 		feed.publish([]store.Verdict{{Stream: "orders"}})
 	}
 	n := 0
 	for range slow {
 		n++
 	}
-	if n != feedDepth {
+	if n != fanDepth {
 		t.Errorf("it got %d changes before its channel was closed", n)
 	}
 }

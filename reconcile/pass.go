@@ -26,6 +26,7 @@ type Store interface {
 	SetProgress(ctx context.Context, progress []store.Progress, now time.Time) error
 	historyStore
 	contentStore
+	IncidentStore
 }
 
 const (
@@ -42,8 +43,11 @@ const (
 // Pass looks at everything that changed or fell due, once, and returns the verdicts it stored. Every step can be repeated: a pass
 // that died half-way is simply made again, by this process or another.
 func Pass(ctx context.Context, s Store, now time.Time) ([]store.Verdict, error) {
-	p := pass{store: s, clock: func(string) time.Time { return now }, latest: now, openAge: openAge}
-	return p.run(ctx)
+	return newPass(s, now).run(ctx)
+}
+
+func newPass(s Store, now time.Time) *pass {
+	return &pass{store: s, clock: func(string) time.Time { return now }, latest: now, openAge: openAge}
 }
 
 // run makes the pass, in which every stream has a clock of its own.
@@ -70,6 +74,8 @@ type pass struct {
 	openAge time.Duration
 	streams map[string]*work
 	said    []store.Verdict
+
+	incidents []store.Incident // that were opened, changed or resolved
 }
 
 // judgeApart judges a group of streams and, where that fails, its halves, down to the stream that cannot be judged. To judge a stream
@@ -115,6 +121,9 @@ func (p *pass) judge(ctx context.Context, group []*work) error {
 	}
 	before, err := p.say(ctx, open)
 	if err != nil {
+		return err
+	}
+	if err := p.callOut(ctx, group, before); err != nil {
 		return err
 	}
 	return p.advance(ctx, group, before)

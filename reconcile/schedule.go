@@ -36,6 +36,7 @@ type Reconciler struct {
 	shares  Shares
 	config  Config
 	log     *slog.Logger
+	calls   Fan[store.Incident]
 	metrics metrics
 
 	mu   sync.Mutex
@@ -54,6 +55,8 @@ type metrics struct {
 	passes   *prometheus.CounterVec
 	verdicts *prometheus.CounterVec
 	seconds  prometheus.Histogram
+
+	incidents *prometheus.CounterVec
 }
 
 // New returns a reconciler that does nothing until Start. Its metrics are registered with registry.
@@ -65,7 +68,7 @@ func New(shares Shares, config Config, registry prometheus.Registerer, log *slog
 		config.Now = time.Now
 	}
 	r := &Reconciler{shares: shares, config: config, log: log, metrics: newMetrics()}
-	for _, c := range []prometheus.Collector{r.metrics.passes, r.metrics.verdicts, r.metrics.seconds} {
+	for _, c := range []prometheus.Collector{r.metrics.passes, r.metrics.verdicts, r.metrics.seconds, r.metrics.incidents} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("reconcile: register metrics: %w", err)
 		}
@@ -81,12 +84,18 @@ func newMetrics() metrics {
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_verdicts_total", Help: "Verdicts stored by state.",
 		}, []string{"state"}),
+		incidents: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_incidents_total", Help: "Incidents stored, at each change, by cause (loss, unknown, stopped) and state (open, resolved).",
+		}, []string{"cause", "state"}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "rollcall_reconcile_pass_seconds", Help: "Duration of reconcile passes in seconds.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16),
 		}),
 	}
 }
+
+// Incidents is where incidents that this process opened, changed or resolved are told.
+func (r *Reconciler) Incidents() *Fan[store.Incident] { return &r.calls }
 
 // Health returns how the reconciler is doing.
 func (r *Reconciler) Health() Health {
@@ -128,11 +137,18 @@ func (r *Reconciler) pass(ctx context.Context) {
 	health := r.Health()
 	defer func() { done(health) }() // also when the pass panics
 	begun := time.Now()
-	said, err := Pass(ctx, held, r.config.Now())
+	p := newPass(held, r.config.Now())
+	said, err := p.run(ctx)
 	took := time.Since(begun)
 	r.metrics.seconds.Observe(took.Seconds())
 	for i := range said {
 		r.metrics.verdicts.WithLabelValues(said[i].State.String()).Inc()
+	}
+	if len(p.incidents) > 0 {
+		r.calls.publish(p.incidents)
+	}
+	for i := range p.incidents {
+		r.metrics.incidents.WithLabelValues(string(p.incidents[i].Cause), p.incidents[i].State()).Inc()
 	}
 	health = r.note(ctx, took, err)
 }

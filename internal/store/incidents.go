@@ -1,0 +1,177 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
+
+	"github.com/rollcallhq/rollcall/audit/wire"
+)
+
+const selectEverBad = `
+SELECT` + verdictColumns + `
+FROM verdicts FINAL
+WHERE stream = {stream:String} AND start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')}
+  AND (edge_from, edge_to, start) IN (
+      SELECT edge_from, edge_to, start FROM verdicts
+      WHERE stream = {stream:String} AND start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')} AND state IN (4, 5)
+  )
+ORDER BY edge_from, edge_to, start, revision`
+
+// EverBad returns all revisions of the verdicts of the stream's windows in [from, to) that were unknown or incomplete at some revision, by
+// edge, start and revision.
+func (s *Store) EverBad(ctx context.Context, stream string, from, to time.Time) ([]Verdict, error) {
+	var found []Verdict
+	args := params{}.value("stream", stream).value("from", from).value("to", to)
+	err := s.selectVerdicts(ctx, selectEverBad, args, func(v Verdict) { found = append(found, v) })
+	return found, err
+}
+
+const selectLastTraffic = `
+SELECT stream, max(toUnixTimestamp(start) + seconds)
+FROM verdicts
+WHERE stream IN (SELECT stream FROM wanted) AND produced > 0
+GROUP BY stream`
+
+// LastTraffic returns, of those streams that have any event, the end of the last window with one.
+func (s *Store) LastTraffic(ctx context.Context, streams []string) (map[string]time.Time, error) {
+	args, err := streamList(streams)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]time.Time{}
+	err = s.query(ctx, "read the last traffic", selectLastTraffic, args, func(r driver.Rows) error {
+		var stream string
+		var end uint64
+		err := r.Scan(&stream, &end)
+		found[stream] = time.Unix(int64(end), 0).UTC()
+		return err
+	})
+	return found, err
+}
+
+// AddIncidents stores incidents; of several of the same id the one of the highest version is kept.
+func (s *Store) AddIncidents(ctx context.Context, incidents []Incident) error {
+	rows := make([][]any, len(incidents))
+	for n := range incidents {
+		i := &incidents[n]
+		rows[n] = []any{
+			id(i.ID), i.Stream, i.Edge.From, i.Edge.To, string(i.Cause), i.First, i.Last, i.Seconds, i.Windows, i.Bad, i.FirstBad,
+			i.Lost, i.Expected, ms(i.OpenedAt), ms(i.Since), i.Text, i.Version,
+		}
+	}
+	return s.insert(ctx, "incidents", rows)
+}
+
+// selectIncidents finds for every incident how far those before it reach, and which one reaches furthest.
+const selectIncidents = `
+SELECT
+    id, stream, edge_from, edge_to, cause, first, last, seconds, windows, bad, first_bad, lost, expected, opened_at, since, text, version,
+    reach >= first, cover
+FROM (
+    SELECT *, max(last) OVER earlier AS reach, argMax(id, (last, -toInt64(toUnixTimestamp(first)))) OVER earlier AS cover
+    FROM incidents FINAL
+    WHERE {stream:String} = '' OR stream = {stream:String}
+    WINDOW earlier AS (PARTITION BY stream, edge_from, edge_to, cause ORDER BY first ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+)
+WHERE if({byID:UInt8} = 1, id IN (SELECT id FROM wanted),
+    reach < first AND ({state:String} = '' OR (bad > 0) = ({state:String} = 'open')))
+  AND (first, id) > (toDateTime({afterFirst:UInt32}, 'UTC'), toUUID({afterID:String}))
+ORDER BY first, id
+LIMIT {limit:UInt64}`
+
+// Incidents returns the incidents asked for, by first window and id.
+func (s *Store) Incidents(ctx context.Context, f IncidentFilter) ([]Incident, error) {
+	args, err := idList(f.IDs)
+	if err != nil {
+		return nil, err
+	}
+	args = args.value("stream", f.Stream).value("state", f.State).value("byID", bit(len(f.IDs) > 0))
+	args = args.value("afterFirst", max(0, f.AfterFirst.Unix())).value("afterID", f.AfterID.String()).value("limit", limitOf(f.Limit))
+	var found []Incident
+	err = s.query(ctx, "read incidents", selectIncidents, args, func(r driver.Rows) error {
+		i, err := scanIncident(r)
+		found = append(found, i)
+		return err
+	})
+	return found, err
+}
+
+func limitOf(limit int) int {
+	if limit == 0 {
+		return 1_000_000
+	}
+	return limit
+}
+
+func idList(ids []wire.UID) (params, error) {
+	rows := make([][]any, len(ids))
+	for n, one := range ids {
+		rows[n] = []any{id(one)}
+	}
+	return params{}.table("wanted", [][2]string{{"id", "UUID"}}, rows)
+}
+
+func scanIncident(r driver.Rows) (Incident, error) {
+	var i Incident
+	var own, cover uuid.UUID
+	var cause string
+	var opened, since int64
+	var covered uint8
+	err := r.Scan(&own, &i.Stream, &i.Edge.From, &i.Edge.To, &cause, &i.First, &i.Last, &i.Seconds, &i.Windows, &i.Bad, &i.FirstBad,
+		&i.Lost, &i.Expected, &opened, &since, &i.Text, &i.Version, &covered, &cover)
+	i.ID, i.Cause, i.OpenedAt, i.Since = uid(own), Cause(cause), at(opened), at(since)
+	if covered == 1 {
+		i.Into = uid(cover)
+	}
+	return i, err
+}
+
+const selectStopped = `
+SELECT
+    id, stream, edge_from, edge_to, cause, first, last, seconds, windows, bad, first_bad, lost, expected, opened_at, since, text, version, 0, id
+FROM incidents FINAL
+WHERE stream IN (SELECT stream FROM wanted) AND cause = 'stopped' AND bad > 0`
+
+// StoppedIncidents returns the open incidents of streams without traffic, by stream.
+func (s *Store) StoppedIncidents(ctx context.Context, streams []string) (map[string][]Incident, error) {
+	args, err := streamList(streams)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string][]Incident{}
+	err = s.query(ctx, "read incidents of stopped streams", selectStopped, args, func(r driver.Rows) error {
+		i, err := scanIncident(r)
+		found[i.Stream] = append(found[i.Stream], i)
+		return err
+	})
+	return found, err
+}
+
+// AddAck stores that somebody took notice of an incident.
+func (s *Store) AddAck(ctx context.Context, a Ack) error {
+	return s.insert(ctx, "incident_acks", [][]any{{id(a.Incident), ms(a.At), a.Who, a.Note}})
+}
+
+const selectAcks = `SELECT incident, at, who, note FROM incident_acks WHERE incident IN (SELECT id FROM wanted) ORDER BY incident, at`
+
+// Acks returns who took notice of the incidents, by incident, oldest first.
+func (s *Store) Acks(ctx context.Context, incidents []wire.UID) (map[wire.UID][]Ack, error) {
+	args, err := idList(incidents)
+	if err != nil {
+		return nil, err
+	}
+	found := map[wire.UID][]Ack{}
+	err = s.query(ctx, "read acknowledgements", selectAcks, args, func(r driver.Rows) error {
+		var a Ack
+		var incident uuid.UUID
+		var when int64
+		err := r.Scan(&incident, &when, &a.Who, &a.Note)
+		a.Incident, a.At = uid(incident), at(when)
+		found[a.Incident] = append(found[a.Incident], a)
+		return err
+	})
+	return found, err
+}

@@ -1,0 +1,170 @@
+package reconcile
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/rollcallhq/rollcall/audit/wire"
+	"github.com/rollcallhq/rollcall/internal/store"
+)
+
+const (
+	stoppedAfter = time.Hour // how long a stream that expects traffic may be without an event
+	runMargin    = time.Hour // read around the windows judged, at first
+	runWiden     = 4         // and so many times that while a run goes on beyond it
+)
+
+// IncidentStore is what deciding incidents reads and writes.
+type IncidentStore interface {
+	EverBad(ctx context.Context, stream string, from, to time.Time) ([]store.Verdict, error)
+	LastTraffic(ctx context.Context, streams []string) (map[string]time.Time, error)
+	Incidents(ctx context.Context, filter store.IncidentFilter) ([]store.Incident, error)
+	StoppedIncidents(ctx context.Context, streams []string) (map[string][]store.Incident, error)
+	AddIncidents(ctx context.Context, incidents []store.Incident) error
+}
+
+// callOut decides the incidents of the windows just judged. It stands between the verdicts and the marks: a pass that dies before its marks are
+// replaced finds the same windows marked, judges them again and comes here again, whether or not it says anything new. Another reconciler
+// may write the same rows at the same time; of two that saw different verdicts the one that saw more is kept.
+func (p *pass) callOut(ctx context.Context, group []*work, standing map[store.WindowKey][]store.Verdict) error {
+	var next []store.Incident
+	for _, w := range group {
+		touched := w.touched(standing)
+		if len(touched) == 0 {
+			continue
+		}
+		found, err := p.runsOf(ctx, w.settings, touched)
+		if err != nil {
+			return err
+		}
+		next = append(next, found...)
+	}
+	next, err := p.news(ctx, next)
+	if err != nil {
+		return err
+	}
+	stopped, err := p.stopped(ctx, group)
+	if err != nil {
+		return err
+	}
+	if next = append(next, stopped...); len(next) == 0 {
+		return nil
+	}
+	slices.SortFunc(next, compareIncidents)
+	p.incidents = append(p.incidents, next...)
+	return p.store.AddIncidents(ctx, next)
+}
+
+// touched lists the windows judged that are bad or may once have been: a complete window at its first revision never was.
+func (w *work) touched(standing map[store.WindowKey][]store.Verdict) []store.Verdict {
+	var touched []store.Verdict
+	for start := range w.windows {
+		for _, v := range standing[store.WindowKey{Stream: w.stream, Start: start}] {
+			if v.State == store.Unknown || v.State == store.Incomplete || v.Revision > 1 {
+				touched = append(touched, v)
+			}
+		}
+	}
+	return touched
+}
+
+// runsOf returns the incidents that the windows belong to. It reads further until every run ends within what was read.
+func (p *pass) runsOf(ctx context.Context, settings store.Settings, touched []store.Verdict) ([]store.Incident, error) {
+	first, last := touched[0].Start, touched[0].Start
+	for i := range touched {
+		if s := touched[i].Start; s.Before(first) {
+			first = s
+		} else if s.After(last) {
+			last = s
+		}
+	}
+	for margin := runMargin; ; margin *= runWiden {
+		from, to := first.Add(-margin), last.Add(margin+time.Hour)
+		if from.Unix() < 0 {
+			from = time.Unix(0, 0)
+		}
+		history, err := p.store.EverBad(ctx, settings.Stream, from, to)
+		if err != nil {
+			return nil, err
+		}
+		found := slices.DeleteFunc(decideIncidents(settings, history), func(i store.Incident) bool { return !holdsAny(&i, touched) })
+		if !slices.ContainsFunc(found, func(i store.Incident) bool { return cut(&i, from, to) }) {
+			return found, nil
+		}
+	}
+}
+
+// holdsAny says whether the incident has one of the windows in it.
+func holdsAny(i *store.Incident, windows []store.Verdict) bool {
+	return slices.ContainsFunc(windows, func(v store.Verdict) bool {
+		return v.Edge == i.Edge && !v.Start.Before(i.First) && !v.Start.After(i.Last)
+	})
+}
+
+// cut says whether the run may go on before from or from to on.
+func cut(i *store.Incident, from, to time.Time) bool {
+	const longest = time.Hour // of a window
+	return from.Unix() > 0 && i.First.Sub(from) <= longest || !i.Last.Add(longest).Before(to)
+}
+
+// news leaves out the incidents that are stored just so.
+func (p *pass) news(ctx context.Context, found []store.Incident) ([]store.Incident, error) {
+	if len(found) == 0 {
+		return nil, nil
+	}
+	ids := make([]wire.UID, len(found))
+	for n := range found {
+		ids[n] = found[n].ID
+	}
+	known, err := p.store.Incidents(ctx, store.IncidentFilter{IDs: ids})
+	if err != nil {
+		return nil, err
+	}
+	stored := map[wire.UID]store.Incident{}
+	for _, i := range known {
+		stored[i.ID] = i
+	}
+	return slices.DeleteFunc(found, func(i store.Incident) bool {
+		old, there := stored[i.ID]
+		return there && (old.Version > i.Version || alike(&old, &i))
+	}), nil
+}
+
+// alike says whether two incidents of one id say the same.
+func alike(a, b *store.Incident) bool {
+	return a.Version == b.Version && a.Bad == b.Bad && a.Windows == b.Windows && a.Lost == b.Lost && a.Text == b.Text && a.Since.Equal(b.Since)
+}
+
+// stopped looks at the streams that were examined up to a later instant for such as have no traffic any more.
+func (p *pass) stopped(ctx context.Context, group []*work) ([]store.Incident, error) {
+	var all, expecting []string
+	for _, w := range group {
+		if len(w.derived) == 0 {
+			continue
+		}
+		all = append(all, w.stream)
+		if w.settings.ExpectTraffic {
+			expecting = append(expecting, w.stream)
+		}
+	}
+	if len(all) == 0 {
+		return nil, nil
+	}
+	open, err := p.store.StoppedIncidents(ctx, all)
+	if err != nil || len(open) == 0 && len(expecting) == 0 {
+		return nil, err
+	}
+	traffic, err := p.store.LastTraffic(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	var next []store.Incident
+	for _, w := range group {
+		if n := len(w.derived); n > 0 {
+			until := w.derived[n-1].Add(time.Duration(w.settings.Seconds(w.derived[n-1])) * time.Second)
+			next = append(next, decideStopped(w.settings.ExpectTraffic, w.stream, traffic[w.stream], until, open[w.stream])...)
+		}
+	}
+	return next, nil
+}

@@ -1,0 +1,238 @@
+package reconcile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/rollcallhq/rollcall/audit/wire"
+	"github.com/rollcallhq/rollcall/internal/store"
+)
+
+var (
+	appSink   = store.Edge{From: "app", To: "sink"}
+	sinkStore = store.Edge{From: "sink", To: "store"}
+)
+
+// revision is a revision of a verdict on a minute after five, decided at a second.
+func revision(minute int, edge store.Edge, number uint32, state store.State, second int) store.Verdict {
+	v := store.Verdict{
+		Stream: "orders", Start: five.Add(time.Duration(minute) * time.Minute), Seconds: 60, Edge: edge, Revision: number, State: state,
+		DecidedAt: five.Add(time.Duration(second) * time.Second),
+	}
+	if v.Expected = 10; state == store.Incomplete {
+		v.Lost = 3
+	}
+	return v
+}
+
+func inOrder(history []store.Verdict) []store.Verdict {
+	return slices.SortedFunc(slices.Values(history), func(a, b store.Verdict) int {
+		return cmp.Or(cmp.Compare(a.Edge.From, b.Edge.From), cmp.Compare(a.Edge.To, b.Edge.To), a.Start.Compare(b.Start), cmp.Compare(a.Revision, b.Revision))
+	})
+}
+
+// words is what a set of incidents says, one line each.
+func words(incidents []store.Incident) []string {
+	lines := []string{}
+	for i := range incidents {
+		n := &incidents[i]
+		lines = append(lines, fmt.Sprintf("%s %s..%s %s %s", n.Cause, n.First.Format("04"), n.Last.Format("04"), n.Edge, n.State()))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func TestAnIncidentIsARunOfBadWindowsOfOneEdgeWithOneCause(t *testing.T) {
+	history := inOrder([]store.Verdict{
+		revision(0, appSink, 1, store.Incomplete, 100), revision(1, appSink, 1, store.Incomplete, 101), revision(2, appSink, 1, store.Unknown, 300),
+		revision(4, appSink, 1, store.Incomplete, 310), revision(1, sinkStore, 1, store.Incomplete, 102),
+	})
+	want := []string{
+		"loss 00..01 app..sink open", "loss 01..01 sink..store open", "loss 04..04 app..sink open", "unknown 02..02 app..sink open",
+	}
+	if diff := gocmp.Diff(want, words(decideIncidents(store.DefaultSettings("orders"), history))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestALossThatIsFilledLaterResolves(t *testing.T) {
+	history := []store.Verdict{
+		revision(0, appSink, 1, store.Incomplete, 100), revision(0, appSink, 2, store.Settling, 200), revision(1, appSink, 1, store.Incomplete, 110),
+	}
+	decided := func(more ...store.Verdict) store.Incident {
+		return decideIncidents(store.DefaultSettings("orders"), inOrder(append(slices.Clone(history), more...)))[0]
+	}
+	if i := decided(); i.State() != store.IncidentOpen || i.Lost != 6 || i.Bad != 2 {
+		t.Fatalf("while one window settles again it is %s with %d lost in %d windows", i.State(), i.Lost, i.Bad)
+	}
+	one := decided(revision(0, appSink, 3, store.Complete, 300))
+	if one.State() != store.IncidentOpen || one.Bad != 1 || !one.FirstBad.Equal(five.Add(time.Minute)) {
+		t.Fatalf("with one window filled it is %s, %d bad from %s", one.State(), one.Bad, one.FirstBad)
+	}
+	all := decided(revision(0, appSink, 3, store.Complete, 300), revision(1, appSink, 2, store.Complete, 400))
+	if all.State() != store.IncidentResolved || all.ID != one.ID || !all.Since.Equal(five.Add(400*time.Second)) || all.Version <= one.Version {
+		t.Fatalf("with both windows filled: %+v", all)
+	}
+	if !strings.Contains(all.Text, "[RESOLVED] orders app..sink 05:00Z to 05:01Z") {
+		t.Errorf("it says %q", all.Text)
+	}
+}
+
+func TestAnUnknownWindowThatTurnsOutIncompleteIsALossFromThenOn(t *testing.T) {
+	history := []store.Verdict{revision(0, appSink, 1, store.Unknown, 100), revision(0, appSink, 2, store.Incomplete, 200)}
+	want := []string{"loss 00..00 app..sink open", "unknown 00..00 app..sink resolved"}
+	if diff := gocmp.Diff(want, words(decideIncidents(store.DefaultSettings("orders"), history))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAnEdgeThatIsNotRequiredOpensNoIncident(t *testing.T) {
+	settings := store.DefaultSettings("orders")
+	settings.Edges = []store.Edge{sinkStore}
+	for _, i := range decideIncidents(settings, []store.Verdict{revision(0, appSink, 1, store.Incomplete, 100)}) {
+		if i.State() == store.IncidentOpen {
+			t.Errorf("open: %s", i.Text)
+		}
+	}
+}
+
+func TestTheLineSaysWhatIsMissing(t *testing.T) {
+	v := revision(0, store.Edge{From: "relay", To: "sink"}, 1, store.Incomplete, 100)
+	v.Lost, v.Expected = 312, 4_200_000
+	settings := store.DefaultSettings("flights")
+	if got := decideIncidents(settings, []store.Verdict{v})[0].Text; got != "[LOSS] flights relay..sink 05:00Z: 312 of 4\u2009200\u2009000 missing" {
+		t.Errorf("%q", got)
+	}
+	u := revision(0, appSink, 1, store.Unknown, 100)
+	u.Reasons = []store.Reason{{Text: "sink on web-3 is silent"}}
+	if got := decideIncidents(settings, []store.Verdict{u})[0].Text; got != "[UNKNOWN] flights app..sink 05:00Z: the window is not known: sink on web-3 is silent" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestAStreamWithoutTrafficIsToldOnceAndResolvesWithTheNextEvent(t *testing.T) {
+	traffic := five
+	if got := decideStopped(true, "orders", traffic, five.Add(59*time.Minute), nil); len(got) != 0 {
+		t.Fatalf("opened too early: %v", got)
+	}
+	opened := decideStopped(true, "orders", traffic, five.Add(time.Hour), nil)
+	if len(opened) != 1 || opened[0].State() != store.IncidentOpen || !strings.Contains(opened[0].Text, "[STOPPED] orders 05:00Z: no event for an hour") {
+		t.Fatalf("%+v", opened)
+	}
+	if got := decideStopped(true, "orders", traffic, five.Add(3*time.Hour), opened); len(got) != 0 {
+		t.Fatalf("told again: %v", got)
+	}
+	after := decideStopped(true, "orders", five.Add(2*time.Hour), five.Add(2*time.Hour+time.Minute), opened)
+	if len(after) != 1 || after[0].State() != store.IncidentResolved || after[0].Version <= opened[0].Version || after[0].ID != opened[0].ID {
+		t.Fatalf("%+v", after)
+	}
+	if got := decideStopped(false, "orders", traffic, five.Add(3*time.Hour), opened); len(got) != 1 || got[0].State() != store.IncidentResolved {
+		t.Fatalf("where no traffic is expected any more: %+v", got)
+	}
+	if got := decideStopped(false, "orders", traffic, five.Add(3*time.Hour), nil); len(got) != 0 {
+		t.Fatalf("opened where none is expected: %v", got)
+	}
+}
+
+// kept is what a store keeps of the incidents written to it.
+type kept map[wire.UID]store.Incident
+
+func (k kept) add(incidents []store.Incident) {
+	for _, i := range incidents {
+		if old, there := k[i.ID]; !there || i.Version >= old.Version {
+			k[i.ID] = i
+		}
+	}
+}
+
+// visible leaves out what lies within an earlier run.
+func (k kept) visible() []store.Incident {
+	var found []store.Incident
+	for _, i := range k {
+		covered := false
+		for _, o := range k {
+			covered = covered || o.Edge == i.Edge && o.Cause == i.Cause && o.First.Before(i.First) && !o.Last.Before(i.First)
+		}
+		if !covered {
+			found = append(found, i)
+		}
+	}
+	slices.SortFunc(found, compareIncidents)
+	return found
+}
+
+// fate draws the revisions of one window: what it settles as at first, and what becomes of it.
+func fate(t *rapid.T, minute int, edge store.Edge) []store.Verdict {
+	paths := [][]store.State{
+		{store.Complete}, {store.Complete}, {store.Settling}, {store.Incomplete}, {store.Unknown}, {store.Incomplete, store.Complete}, {store.Unknown, store.Complete},
+		{store.Unknown, store.Incomplete}, {store.Unknown, store.Incomplete, store.Complete}, {store.Complete, store.Settling, store.Incomplete},
+		{store.Incomplete, store.Settling, store.Complete}, {store.Complete, store.Withdrawn},
+	}
+	var revisions []store.Verdict
+	second := rapid.IntRange(1, 1000).Draw(t, "second")
+	for n, state := range rapid.SampledFrom(paths).Draw(t, "path") {
+		revisions = append(revisions, revision(minute, edge, uint32(n+1), state, second))
+		second += rapid.IntRange(1, 1000).Draw(t, "later")
+	}
+	return revisions
+}
+
+// Verdicts come in any order of windows and any grouping; after each group the incidents of the windows in it are decided from all that is stored, and one
+// of two reconcilers may be behind. In the end the incidents are those of one look at everything.
+func TestTheSameIncidentsComeOutWhateverTheOrderAndGroupingOfVerdicts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		settings := store.DefaultSettings("orders")
+		var queues [][]store.Verdict
+		bad := false
+		for minute := range rapid.IntRange(1, 8).Draw(t, "minutes") {
+			for _, edge := range []store.Edge{appSink, sinkStore} {
+				queues = append(queues, fate(t, minute, edge))
+			}
+		}
+		var stored []store.Verdict
+		rows := kept{}
+		for len(queues) > 0 {
+			var touched []store.Verdict
+			for range rapid.IntRange(1, 4).Draw(t, "group") {
+				if len(queues) == 0 {
+					break
+				}
+				n := rapid.IntRange(0, len(queues)-1).Draw(t, "window")
+				touched = append(touched, queues[n][0])
+				if queues[n] = queues[n][1:]; len(queues[n]) == 0 {
+					queues = slices.Delete(queues, n, n+1)
+				}
+			}
+			behind := stored
+			stored = append(slices.Clone(stored), touched...)
+			decide := func(history []store.Verdict) []store.Incident {
+				return slices.DeleteFunc(decideIncidents(settings, inOrder(history)), func(i store.Incident) bool { return !holdsAny(&i, touched) })
+			}
+			late := decide(behind) // another reconciler that read earlier and writes at once, before or after
+			now := decide(stored)
+			if rapid.Bool().Draw(t, "late") {
+				late, now = now, late
+			}
+			rows.add(late)
+			rows.add(now)
+		}
+		for _, v := range stored {
+			bad = bad || v.State == store.Incomplete || v.State == store.Unknown
+		}
+		want := decideIncidents(settings, inOrder(stored))
+		slices.SortFunc(want, compareIncidents)
+		if diff := gocmp.Diff(want, rows.visible()); diff != "" {
+			t.Fatal(diff)
+		}
+		if !bad && len(want) > 0 {
+			t.Fatalf("incidents of windows that settled by themselves: %v", words(want))
+		}
+	})
+}
