@@ -127,7 +127,8 @@ type memory struct {
 	hops       []store.HopSummary
 	quarantine []store.Quarantined
 	latencies  map[store.LatencyKey]store.Histogram
-	err        error
+	calls
+	err error
 }
 
 func (m *memory) Settings(_ context.Context, streams []string) (map[string]store.Settings, error) {

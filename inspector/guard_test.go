@@ -19,6 +19,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/inspector/api"
 	"github.com/rollcallhq/rollcall/internal/access"
+	"github.com/rollcallhq/rollcall/internal/store"
 )
 
 // doors is a fixture whose callers need tokens, one for each role and two that are no longer good.
@@ -197,6 +198,25 @@ func TestWhoIsTheNameOfTheToken(t *testing.T) {
 				t.Error(s)
 			}
 		})
+	}
+}
+
+func TestWhoAcknowledgesOrSilencesIsTheNameOfTheToken(t *testing.T) {
+	d := newDoors(t)
+	d.store.incidents = []store.Incident{lossAt(1, 0, 1)}
+	incident := "/api/v1/incidents/" + d.store.incidents[0].ID.String()
+	if w := d.with("operator", "POST", incident+"/ack", "{}"); w.Code != http.StatusOK || d.store.acks[0].Who != "operator" {
+		t.Fatalf("%d %s, stored %+v", w.Code, w.Body, d.store.acks)
+	}
+	w := d.with("operator", "POST", "/api/v1/silences", `{"end":"2199-11-22T05:00:00Z","start":"2199-11-22T04:00:00Z","reason":"drill"}`)
+	var made api.Silence
+	if err := json.Unmarshal(w.Body.Bytes(), &made); err != nil || made.Author != "operator" {
+		t.Fatalf("%v %d %s", err, w.Code, w.Body)
+	}
+	w = d.with("admin", "DELETE", "/api/v1/silences/"+made.ID, "")
+	var ended api.Silence
+	if err := json.Unmarshal(w.Body.Bytes(), &ended); err != nil || ended.Author != "operator" || ended.EndedBy != "admin" {
+		t.Fatalf("%v %d %s", err, w.Code, w.Body)
 	}
 }
 

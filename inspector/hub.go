@@ -17,11 +17,12 @@ import (
 )
 
 const (
-	hubRing      = 512 // events kept for readers that come back
-	readerQueue  = 64  // events a reader may be behind before it is dropped
-	eventRows    = 500 // verdicts in one event
-	resubscribe  = time.Second
-	verdictEvent = "verdicts"
+	hubRing       = 512 // events kept for readers that come back
+	readerQueue   = 64  // events a reader may be behind before it is dropped
+	eventRows     = 500 // verdicts in one event
+	resubscribe   = time.Second
+	verdictEvent  = "verdicts"
+	incidentEvent = "incident"
 )
 
 // errFull says that no more live streams are taken, errStopped that the server ends.
@@ -34,6 +35,7 @@ var (
 // its last event id misses none. A reader that is too slow is dropped, and begins again with a snapshot.
 type hub struct {
 	feed    Feed
+	calls   IncidentFeed // nil: no incidents are told
 	most    int
 	boot    string // begins every event id: numbers of another run mean nothing here
 	dropped prometheus.Counter
@@ -109,6 +111,12 @@ func (h *hub) run() {
 func (h *hub) follow() bool {
 	changes, cancel := h.feed.Subscribe()
 	defer cancel()
+	var calls <-chan []store.Incident // nil: none ever come
+	if h.calls != nil {
+		var end func()
+		calls, end = h.calls.Subscribe()
+		defer end()
+	}
 	h.resync()
 	for {
 		select {
@@ -119,6 +127,11 @@ func (h *hub) follow() bool {
 				return true
 			}
 			h.publish(verdicts)
+		case incidents, ok := <-calls:
+			if !ok {
+				return true
+			}
+			h.tellIncidents(rows(incidents, incidentOf))
 		}
 	}
 }
@@ -147,16 +160,28 @@ func (h *hub) publish(verdicts []store.Verdict) {
 			h.resync()
 			return
 		}
-		h.send(data)
+		h.send(verdictEvent, data)
 		verdicts = verdicts[n:]
 	}
 }
 
-func (h *hub) send(data json.RawMessage) {
+// tellIncidents passes incidents on, each as an event of its own.
+func (h *hub) tellIncidents(incidents []api.Incident) {
+	for i := range incidents {
+		data, err := json.Marshal(incidents[i])
+		if err != nil { // cannot be: the shape holds texts, numbers and times of years 1970-2200
+			h.resync()
+			return
+		}
+		h.send(incidentEvent, data)
+	}
+}
+
+func (h *hub) send(kind string, data json.RawMessage) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.seq++
-	e := api.Event{Type: verdictEvent, ID: h.id(h.seq), Data: data}
+	e := api.Event{Type: kind, ID: h.id(h.seq), Data: data}
 	if h.ring = append(h.ring, e); len(h.ring) > hubRing {
 		h.ring = append([]api.Event(nil), h.ring[1:]...)
 	}

@@ -81,6 +81,7 @@ type Store interface {
 	Settings
 	Emitters
 	Closings
+	Incidents
 	Latencies(ctx context.Context, stream string, from, to time.Time) (map[store.LatencyKey]store.Histogram, error)
 	Quarantined(ctx context.Context, after string, limit int) ([]store.Quarantined, error)
 	Ping(ctx context.Context) error
@@ -91,12 +92,18 @@ type Feed interface {
 	Subscribe() (changes <-chan []store.Verdict, cancel func())
 }
 
+// IncidentFeed tells changed incidents, as Feed does verdicts.
+type IncidentFeed interface {
+	Subscribe() (changes <-chan []store.Incident, cancel func())
+}
+
 // Deps are what the inspector is built from.
 type Deps struct {
 	Auditor Auditor // nil in a server whose role has no inspector: the API then answers 404
 	Store   Store
 	Feed    Feed         // nil: no changes are told, only heartbeats
 	Access  Access       // who may do what; nil: everybody may do everything, and is called local
+	Calls   IncidentFeed // nil: no incidents are told
 	Reports http.Handler // POST /api/v1/reports; nil in a server whose role has no ingest: answers 404
 	Pages   http.Handler // everything that is not the API; nil: answers 404
 	// Status fills in what this package cannot know: Kafka, lag, reports, quarantined, the last pass, dirty marks, demo.
@@ -161,6 +168,7 @@ func New(deps Deps, config Config) (*Inspector, error) {
 		return nil, err
 	}
 	s.hub = newHub(deps.Feed, s.config.Subscribers, deps.Now(), s.metrics.dropped)
+	s.hub.calls = deps.Calls
 	s.engine = s.newEngine()
 	s.api = newAPI(s.engine, s.config.Version)
 	s.routes()
@@ -186,5 +194,6 @@ func (s *Inspector) routes() {
 	s.windowRoutes()
 	s.emitterRoutes()
 	s.hourRoutes()
+	s.incidentRoutes()
 	s.plainRoutes()
 }

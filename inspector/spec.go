@@ -90,7 +90,7 @@ func plainOperation(doc *huma.OpenAPI, id, path, summary string, ok map[string]*
 
 func liveOperation(doc *huma.OpenAPI) *huma.Operation {
 	op := plainOperation(doc, "live", "/api/v1/stream", "Changed verdicts as server-sent events", text("text/event-stream"))
-	op.Description = "Events: `snapshot` ({\"streams\":[Stream…]}) on connect (`last` for the first 100 only), `verdicts` ({\"items\":[Window…]}, without latency) when they change, " +
+	op.Description = "Events: `snapshot` ({\"streams\":[Stream…]}) on connect (`last` for the first 100 only), `verdicts` ({\"items\":[Window…]}, without latency) when they change, `incident` (an Incident) when one opens, changes, is acknowledged or resolves, " +
 		"`heartbeat` ({\"at\":time}). With Last-Event-ID the events since then follow, where they are still kept; else a snapshot. " +
 		"503 when too many read already: poll instead."
 	op.Parameters = []*huma.Param{{Name: "Last-Event-ID", In: "header", Schema: &huma.Schema{Type: huma.TypeString}}}

@@ -1,0 +1,232 @@
+package inspector
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcallhq/rollcall/audit/wire"
+	"github.com/rollcallhq/rollcall/inspector/api"
+	"github.com/rollcallhq/rollcall/internal/access"
+	"github.com/rollcallhq/rollcall/internal/store"
+)
+
+// Incidents tells of incidents, and keeps what people said of them.
+type Incidents interface {
+	Incidents(ctx context.Context, filter store.IncidentFilter) ([]store.Incident, error)
+	AddAck(ctx context.Context, ack store.Ack) error
+	Acks(ctx context.Context, incidents []wire.UID) (map[wire.UID][]store.Ack, error)
+	ToldOf(ctx context.Context, incident wire.UID) ([]store.Told, error)
+	Silences
+}
+
+// maxIncidentWindows is how many verdicts an incident is shown with.
+const maxIncidentWindows = 1000
+
+func (s *Inspector) incidentRoutes() {
+	get(s, "list-incidents", "/incidents", "Incidents, by first window", s.listIncidents)
+	get(s, "get-incident", "/incidents/{id}", "One incident with its windows and what happened", s.getIncident)
+	body[api.AckRequest](s, call{id: "ack-incident", method: http.MethodPost, path: "/incidents/{id}/ack", summary: "Say that you look after an incident"}, s.ackIncident)
+	get(s, "list-silences", "/silences", "Silences that have not ended", s.listSilences)
+	body[api.SilenceRequest](s, call{id: "add-silence", method: http.MethodPost, path: "/silences", summary: "Mute notifications until an instant"}, s.addSilence)
+	register(s, call{id: "end-silence", method: http.MethodDelete, path: "/silences/{id}", summary: "End a silence now"}, s.endSilence)
+}
+
+// IncidentParam names an incident.
+type IncidentParam struct {
+	ID string `path:"id" doc:"UUID of the incident"`
+}
+
+func (s *Inspector) listIncidents(ctx context.Context, in *struct {
+	PageParams
+	State  string `query:"state" enum:"open,resolved" doc:"only those in this state"`
+	Stream string `query:"stream" doc:"only those of this stream"`
+}) (*answer[api.Page[api.Incident]], error) {
+	limit, after, err := in.read()
+	if err != nil {
+		return nil, err
+	}
+	filter := store.IncidentFilter{Stream: in.Stream, State: in.State, Limit: limit + 1}
+	if in.State != "" && in.State != store.IncidentOpen && in.State != store.IncidentResolved {
+		return nil, fault("query.state", "%q is not one of open, resolved", in.State)
+	}
+	if in.Stream != "" {
+		if err := checkName("query.stream", in.Stream); err != nil {
+			return nil, err
+		}
+	}
+	if filter.AfterFirst, filter.AfterID, err = incidentAfter(after); err != nil {
+		return nil, err
+	}
+	found, err := s.Store.Incidents(ctx, filter)
+	if err != nil {
+		return nil, err
+	}
+	out := api.Page[api.Incident]{}
+	if len(found) > limit {
+		found = found[:limit]
+		out.Next = cursor(stamp(found[limit-1].First) + "|" + found[limit-1].ID.String())
+	}
+	out.Items, err = s.incidentsOf(ctx, found)
+	return reply(out), err
+}
+
+// incidentAfter reads the key of the last row of the page before.
+func incidentAfter(key string) (time.Time, wire.UID, error) {
+	if key == "" {
+		return time.Time{}, wire.UID{}, nil
+	}
+	first, text, _ := strings.Cut(key, "|")
+	at, err := time.Parse(time.RFC3339Nano, first)
+	id, bad := wire.ParseUID(text)
+	if err != nil || bad != nil {
+		return at, id, fault("query.cursor", "not a cursor that this server gave: pass 'next' of the page before unchanged")
+	}
+	return at, id, nil
+}
+
+// incidentsOf tells incidents with who took notice and what is muted.
+func (s *Inspector) incidentsOf(ctx context.Context, list []store.Incident) ([]api.Incident, error) {
+	now := s.Now()
+	silences, err := s.Store.Silences(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	acks, err := s.Store.Acks(ctx, rows(list, func(i store.Incident) wire.UID { return i.ID }))
+	if err != nil {
+		return nil, err
+	}
+	return rows(list, func(i store.Incident) api.Incident {
+		out := incidentOf(i)
+		out.Muted = slices.ContainsFunc(silences, func(v store.Silence) bool { return v.Mutes(&i, now) })
+		if said := acks[i.ID]; len(said) > 0 {
+			last := said[len(said)-1]
+			out.AckedBy, out.AckedAt = last.Who, some(last.At)
+		}
+		return out
+	}), nil
+}
+
+func incidentOf(i store.Incident) api.Incident {
+	out := api.Incident{
+		ID: i.ID.String(), Stream: i.Stream, Edge: maybeEdge(i.Edge), Cause: string(i.Cause), State: i.State(), First: i.First.UTC(), Last: i.Last.UTC(),
+		Windows: i.Windows, Bad: i.Bad, FirstBad: i.FirstBad.UTC(), Lost: i.Lost, Expected: i.Expected,
+		OpenedAt: i.OpenedAt.UTC(), Since: i.Since.UTC(), Text: i.Text,
+	}
+	if out.State == store.IncidentMerged {
+		out.Into = i.Into.String()
+	}
+	return out
+}
+
+// maybeEdge is the edge, or nothing for none.
+func maybeEdge(e store.Edge) string {
+	if e == (store.Edge{}) {
+		return ""
+	}
+	return edgeText(e)
+}
+
+// incident finds the incident of a path.
+func (s *Inspector) incident(ctx context.Context, text string) (store.Incident, error) {
+	id, err := readID(text)
+	if err != nil {
+		return store.Incident{}, err
+	}
+	found, err := s.Store.Incidents(ctx, store.IncidentFilter{IDs: []wire.UID{id}})
+	if err == nil && len(found) == 0 {
+		err = notFound("no incident %s; GET /api/v1/incidents lists those there are", id)
+	}
+	if err != nil {
+		return store.Incident{}, err
+	}
+	return found[0], nil
+}
+
+func (s *Inspector) getIncident(ctx context.Context, in *IncidentParam) (*answer[api.IncidentDetail], error) {
+	i, err := s.incident(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	told, err := s.incidentsOf(ctx, []store.Incident{i})
+	if err != nil {
+		return nil, err
+	}
+	out := api.IncidentDetail{Incident: told[0]}
+	if out.Verdicts, err = s.incidentWindows(ctx, &i); err != nil {
+		return nil, err
+	}
+	out.Timeline, err = s.timeline(ctx, &i)
+	return reply(out), err
+}
+
+// incidentWindows reads the verdicts of the windows of an incident, the last ones of a long one.
+func (s *Inspector) incidentWindows(ctx context.Context, i *store.Incident) ([]api.Window, error) {
+	if i.Cause == store.CauseStopped {
+		return []api.Window{}, nil
+	}
+	length := time.Duration(i.Seconds) * time.Second
+	from, to := i.First, i.Last.Add(length)
+	if first := to.Add(-maxIncidentWindows * length); first.After(from) {
+		from = first
+	}
+	found, err := s.Auditor.Windows(ctx, i.Stream, from, to, s.Now(), &i.Edge)
+	return rows(found, windowOf), err
+}
+
+// timeline is what happened to an incident, oldest first.
+func (s *Inspector) timeline(ctx context.Context, i *store.Incident) ([]api.IncidentStep, error) {
+	acks, err := s.Store.Acks(ctx, []wire.UID{i.ID})
+	if err != nil {
+		return nil, err
+	}
+	told, err := s.Store.ToldOf(ctx, i.ID)
+	if err != nil {
+		return nil, err
+	}
+	steps := []api.IncidentStep{{At: i.OpenedAt.UTC(), What: "opened"}}
+	for _, a := range acks[i.ID] {
+		steps = append(steps, api.IncidentStep{At: a.At.UTC(), What: "acked", Who: a.Who, Text: a.Note})
+	}
+	for _, t := range told {
+		step := api.IncidentStep{At: t.At.UTC(), What: "notified", Who: t.Receiver, Text: t.State, Attempts: t.Attempts}
+		if t.Outcome != "sent" {
+			step.What, step.Text = "gave_up", t.Detail
+		}
+		steps = append(steps, step)
+	}
+	if i.State() == store.IncidentResolved {
+		steps = append(steps, api.IncidentStep{At: i.Since.UTC(), What: "resolved", Text: i.Text})
+	}
+	slices.SortStableFunc(steps, func(a, b api.IncidentStep) int { return a.At.Compare(b.At) })
+	return steps, nil
+}
+
+func (s *Inspector) ackIncident(ctx context.Context, in *struct {
+	IncidentParam
+	RawBody []byte `contentType:"application/json"`
+}) (*answer[api.Incident], error) {
+	var asked api.AckRequest
+	if err := strictJSON(in.RawBody, &asked); err != nil {
+		return nil, err
+	}
+	if len([]rune(asked.Note)) > 1000 {
+		return nil, fault("body.note", "longer than 1000 characters")
+	}
+	i, err := s.incident(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	ack := store.Ack{Incident: i.ID, At: s.Now().UTC(), Who: access.From(ctx).Name, Note: strings.TrimSpace(asked.Note)}
+	if err := s.Store.AddAck(ctx, ack); err != nil {
+		return nil, err
+	}
+	told, err := s.incidentsOf(ctx, []store.Incident{i})
+	if err != nil {
+		return nil, err
+	}
+	s.hub.tellIncidents(told)
+	return reply(told[0]), nil
+}

@@ -1,0 +1,204 @@
+package inspector
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rollcallhq/rollcall/audit/wire"
+	"github.com/rollcallhq/rollcall/inspector/api"
+	"github.com/rollcallhq/rollcall/internal/store"
+)
+
+// calls is what a test's store knows of incidents.
+type calls struct {
+	incidents []store.Incident
+	acks      []store.Ack
+	told      []store.Told
+	silences  map[wire.UID]store.Silence
+}
+
+func (c *calls) Incidents(_ context.Context, f store.IncidentFilter) ([]store.Incident, error) {
+	var found []store.Incident
+	for _, i := range c.incidents {
+		byID := slices.Contains(f.IDs, i.ID)
+		standing := len(f.IDs) == 0 && i.State() != store.IncidentMerged && (f.State == "" || f.State == i.State()) && (f.Stream == "" || f.Stream == i.Stream)
+		after := i.First.After(f.AfterFirst) || i.First.Equal(f.AfterFirst) && slices.Compare(i.ID[:], f.AfterID[:]) > 0
+		if (byID || standing) && after && (f.Limit == 0 || len(found) < f.Limit) {
+			found = append(found, i)
+		}
+	}
+	return found, nil
+}
+
+func (c *calls) AddAck(_ context.Context, a store.Ack) error { c.acks = append(c.acks, a); return nil }
+
+func (c *calls) Acks(context.Context, []wire.UID) (map[wire.UID][]store.Ack, error) {
+	found := map[wire.UID][]store.Ack{}
+	for _, a := range c.acks {
+		found[a.Incident] = append(found[a.Incident], a)
+	}
+	return found, nil
+}
+
+func (c *calls) ToldOf(context.Context, wire.UID) ([]store.Told, error) { return c.told, nil }
+
+func (c *calls) Silences(_ context.Context, now time.Time) ([]store.Silence, error) {
+	var found []store.Silence
+	for _, v := range c.silences {
+		if v.Ends.After(now) {
+			found = append(found, v)
+		}
+	}
+	return found, nil
+}
+
+func (c *calls) PutSilence(_ context.Context, v store.Silence, _ time.Time) error {
+	if c.silences == nil {
+		c.silences = map[wire.UID]store.Silence{}
+	}
+	c.silences[v.ID] = v
+	return nil
+}
+
+func lossAt(n byte, minute int, bad uint32) store.Incident {
+	start := testStart.Add(time.Duration(minute) * time.Minute)
+	return store.Incident{
+		ID: wire.UID{15: n}, Stream: "orders", Edge: appAgent, Cause: store.CauseLoss, First: start, Last: start, Seconds: 60, Windows: 1, Bad: bad, FirstBad: start,
+		Lost: 3, Expected: 100, OpenedAt: start.Add(time.Minute), Since: start.Add(time.Minute), Text: "[LOSS] orders app..agent 05:09Z: 3 of 100 missing",
+	}
+}
+
+func withIncidents(t *testing.T, change ...func(*Deps, *Config)) *fixture {
+	f := newFixture(t, change...)
+	f.store.incidents = []store.Incident{lossAt(1, 0, 1), lossAt(2, 1, 0), lossAt(3, 2, 1)}
+	return f
+}
+
+func TestIncidentsAreListedInPagesByStateAndStream(t *testing.T) {
+	f := withIncidents(t)
+	first := read[api.Page[api.Incident]](f, "/api/v1/incidents?limit=2")
+	if len(first.Items) != 2 || first.Next == "" || first.Items[0].Edge != "app..agent" || first.Items[0].State != "open" {
+		t.Fatalf("%+v", first)
+	}
+	second := read[api.Page[api.Incident]](f, "/api/v1/incidents?limit=2&cursor="+first.Next)
+	if len(second.Items) != 1 || second.Next != "" || second.Items[0].ID != f.store.incidents[2].ID.String() {
+		t.Fatalf("%+v", second)
+	}
+	if open := read[api.Page[api.Incident]](f, "/api/v1/incidents?state=resolved&stream=orders"); len(open.Items) != 1 || open.Items[0].State != "resolved" {
+		t.Fatalf("%+v", open)
+	}
+	if none := read[api.Page[api.Incident]](f, "/api/v1/incidents?stream=others"); len(none.Items) != 0 {
+		t.Fatalf("%+v", none)
+	}
+	wantProblem(t, f.ask("GET", "/api/v1/incidents?state=closed", ""), 400, "open, resolved")
+	wantProblem(t, f.ask("GET", "/api/v1/incidents?cursor=bm8", ""), 400, "not a cursor")
+	wantProblem(t, f.ask("GET", "/api/v1/incidents?stream=a+b", ""), 400, "not a name")
+}
+
+func TestAnIncidentIsShownWithItsWindowsAndWhatHappened(t *testing.T) {
+	f := withIncidents(t)
+	id := f.store.incidents[0].ID
+	f.store.told = []store.Told{
+		{Receiver: "hook", Incident: id, State: "open", Outcome: "sent", Attempts: 2, At: testStart.Add(3 * time.Minute)},
+		{Receiver: "am", Incident: id, State: "open", Outcome: "gave_up", Detail: "it answers 500", At: testStart.Add(4 * time.Minute)},
+	}
+	if w := f.ask("POST", "/api/v1/incidents/"+id.String()+"/ack", `{"note":"on it"}`); w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	got := read[api.IncidentDetail](f, "/api/v1/incidents/"+id.String())
+	if len(got.Verdicts) != 1 || got.Verdicts[0].Edge != "app..agent" || !got.Verdicts[0].Start.Equal(testStart) {
+		t.Errorf("windows %+v", got.Verdicts)
+	}
+	var what []string
+	for _, s := range got.Timeline {
+		what = append(what, s.What+" "+s.Who)
+	}
+	if want := []string{"opened ", "notified hook", "gave_up am", "acked local"}; !slices.Equal(what, want) {
+		t.Errorf("timeline %q, want %q", what, want)
+	}
+	if got.AckedBy != "local" || got.AckedAt == nil || !got.AckedAt.Equal(testNow) {
+		t.Errorf("acked by %q at %v", got.AckedBy, got.AckedAt)
+	}
+	if len(f.store.acks) != 1 || f.store.acks[0].Note != "on it" {
+		t.Errorf("kept: %+v", f.store.acks)
+	}
+	wantProblem(t, f.ask("GET", "/api/v1/incidents/"+wire.UID{15: 77}.String(), ""), 404, "no incident")
+	wantProblem(t, f.ask("POST", "/api/v1/incidents/"+wire.UID{15: 77}.String()+"/ack", `{}`), 404, "no incident")
+	wantProblem(t, f.ask("GET", "/api/v1/incidents/7", ""), 400, "path.id")
+	wantProblem(t, f.ask("POST", "/api/v1/incidents/"+id.String()+"/ack", `{"who":"me"}`), 400, "unknown key")
+}
+
+func TestASilenceMutesTheIncidentAndLeavesItOpen(t *testing.T) {
+	f := withIncidents(t)
+	w := f.ask("POST", "/api/v1/silences", `{"stream":"orders","edge":"app..agent","end":"2026-11-22T06:00:00Z","reason":"planned work"}`)
+	var made api.Silence
+	if err := json.Unmarshal(w.Body.Bytes(), &made); err != nil || w.Code != 200 || made.Author != "local" || !made.Start.Equal(testNow) {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	open := read[api.Page[api.Incident]](f, "/api/v1/incidents?state=open")
+	if len(open.Items) != 2 || !open.Items[0].Muted || open.Items[0].State != "open" {
+		t.Fatalf("%+v", open)
+	}
+	if all := read[api.Page[api.Silence]](f, "/api/v1/silences"); len(all.Items) != 1 || all.Items[0].Reason != "planned work" {
+		t.Fatalf("%+v", all)
+	}
+	if w := f.ask(http.MethodDelete, "/api/v1/silences/"+made.ID, ""); w.Code != 200 || !strings.Contains(w.Body.String(), `"endedBy":"local"`) {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if all := read[api.Page[api.Silence]](f, "/api/v1/silences"); len(all.Items) != 0 {
+		t.Fatalf("%+v", all)
+	}
+	if open := read[api.Page[api.Incident]](f, "/api/v1/incidents?state=open"); open.Items[0].Muted {
+		t.Fatal("still muted")
+	}
+	wantProblem(t, f.ask(http.MethodDelete, "/api/v1/silences/"+made.ID, ""), 404, "no silence")
+}
+
+func TestASilenceNeedsAReasonAndAnEnd(t *testing.T) {
+	f := withIncidents(t)
+	for body, want := range map[string]string{
+		`{"end":"2026-11-22T06:00:00Z"}`:                                             "body.reason",
+		`{"reason":"x"}`:                                                             "body.end",
+		`{"reason":"x","end":"2026-11-22T05:00:00Z"}`:                                "not after now",
+		`{"reason":"x","end":"2028-11-22T05:00:00Z"}`:                                "366 days",
+		`{"reason":"x","end":"2026-11-22T06:00:00Z","edge":"app"}`:                   "body.edge",
+		`{"reason":"x","end":"2026-11-22T06:00:00Z","stream":"a b"}`:                 "body.stream",
+		`{"reason":"x","end":"2026-11-22T06:00:00Z","start":"2026-11-22T07:00:00Z"}`: "'start'",
+		`{"reason":"x","end":"2026-11-22T06:00:00Z","author":"eve"}`:                 "unknown key",
+	} {
+		wantProblem(t, f.ask("POST", "/api/v1/silences", body), 400, want)
+	}
+	if len(f.store.silences) > 0 {
+		t.Error("a silence was kept")
+	}
+}
+
+// callFeed is a source of incidents that a test publishes.
+type callFeed chan []store.Incident
+
+func (c callFeed) Subscribe() (<-chan []store.Incident, func()) { return c, func() {} }
+
+func TestALiveStreamTellsOfIncidents(t *testing.T) {
+	verdicts, incidents := newFeed(), make(callFeed)
+	f := withIncidents(t, func(d *Deps, _ *Config) { d.Feed, d.Calls = verdicts, incidents })
+	<-verdicts.subscribed
+	incidents <- nil // taken once the hub follows: before that it makes readers begin again
+	r, _, _, _, err := f.hub.join("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.hub.leave(r)
+	incidents <- []store.Incident{lossAt(1, 0, 1)}
+	if e := <-r.events; e.Type != "incident" || !strings.Contains(string(e.Data), "[LOSS] orders") {
+		t.Fatalf("%s %s", e.Type, e.Data)
+	}
+	f.ask("POST", "/api/v1/incidents/"+lossAt(1, 0, 1).ID.String()+"/ack", `{}`)
+	if e := <-r.events; e.Type != "incident" || !strings.Contains(string(e.Data), `"ackedBy":"local"`) {
+		t.Fatalf("%s %s", e.Type, e.Data)
+	}
+}
