@@ -13,6 +13,7 @@ import (
 	"github.com/rollcallhq/rollcall/inspector"
 	"github.com/rollcallhq/rollcall/internal/app"
 	"github.com/rollcallhq/rollcall/internal/cli"
+	"github.com/rollcallhq/rollcall/internal/notify"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
@@ -26,7 +27,7 @@ func configOf(flags cli.Serve) (app.Config, error) {
 	config := app.Config{
 		Role: app.Role(flags.Role), Listen: flags.Listen, Data: flags.Data, Debug: flags.DebugListen,
 		Door:         app.Door{Tokens: flags.Tokens, TLSCert: flags.TLSCert, TLSKey: flags.TLSKey, InsecureHTTP: flags.InsecureHTTP},
-		KafkaBrokers: flags.KafkaBrokers, Streams: flags.Streams,
+		KafkaBrokers: flags.KafkaBrokers, Streams: flags.Streams, Notify: notifyConfig(flags.Notify),
 		Version: version, Log: slog.New(log),
 	}
 	config.ClickHouse, err = clickHouseOf(flags)
@@ -40,6 +41,14 @@ func configOf(flags cli.Serve) (app.Config, error) {
 		return app.Config{}, fmt.Errorf("%w: %w", cli.ErrWrongUse, err)
 	}
 	return config, nil
+}
+
+func notifyConfig(given cli.Notify) notify.Config {
+	c := notify.Config{Page: given.Page}
+	for _, r := range given.Receivers {
+		c.Receivers = append(c.Receivers, notify.Receiver(r))
+	}
+	return c
 }
 
 func clickHouseOf(flags cli.Serve) (store.Config, error) {

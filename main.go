@@ -18,6 +18,7 @@ import (
 	"github.com/rollcallhq/rollcall/internal/cli"
 	"github.com/rollcallhq/rollcall/internal/demo"
 	"github.com/rollcallhq/rollcall/internal/embedded"
+	"github.com/rollcallhq/rollcall/internal/notify"
 )
 
 // version is set by the linker.
@@ -34,7 +35,7 @@ func run() int {
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	return cli.Run(ctx, os.Args[1:], cli.Env{
 		Version: version, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Serve: serve, Check: check, Demo: runDemo, Hop: runHop,
+		Serve: serve, Check: check, Demo: runDemo, Hop: runHop, NotifyTest: notifyTest,
 	})
 }
 
@@ -52,6 +53,11 @@ func serve(ctx context.Context, flags cli.Serve) error {
 		return err
 	}
 	return app.Run(ctx, config)
+}
+
+// notifyTest sends a test to one receiver.
+func notifyTest(ctx context.Context, r cli.Receiver) (string, error) {
+	return notify.Test(ctx, notify.Receiver(r), time.Now())
 }
 
 // runDemo runs the demo on a server of its own in this process.

@@ -22,6 +22,7 @@ import (
 	"github.com/rollcallhq/rollcall/inspector/api"
 	"github.com/rollcallhq/rollcall/internal/access"
 	"github.com/rollcallhq/rollcall/internal/embedded"
+	"github.com/rollcallhq/rollcall/internal/notify"
 	"github.com/rollcallhq/rollcall/internal/share"
 	"github.com/rollcallhq/rollcall/internal/store"
 	"github.com/rollcallhq/rollcall/migrations"
@@ -40,6 +41,7 @@ type Config struct {
 	KafkaAccess  KafkaAccess
 	Debug        string // host:port of the profiler, on loopback; empty: there is none
 	Streams      map[string]api.Settings
+	Notify       notify.Config // who is told of incidents
 	Version      string
 	Demo         bool // the data shown was made by the demo
 	Log          *slog.Logger
@@ -216,10 +218,24 @@ func (a *App) startReconciler(ctx context.Context) error {
 	return r.Start(context.WithoutCancel(ctx))
 }
 
+// startNotifier comes before the reconciler, so that it stops after it: what the last pass found may still be told.
+func (a *App) startNotifier(ctx context.Context) error {
+	n, err := notify.New(notify.Deps{Store: a.store, Names: reconcile.NewReader(a.store), Registry: a.registry, Log: a.log}, a.config.Notify)
+	if err != nil {
+		return err
+	}
+	a.stack.push("notifier", n.Stop)
+	n.Start(context.WithoutCancel(ctx))
+	return nil
+}
+
 func (a *App) startInspector(context.Context) error {
 	deps := inspector.Deps{Store: a.store, Status: a.status, Ready: a.readiness, Registry: a.registry, Log: a.log}
 	if a.config.Role.answers() {
 		deps.Auditor, deps.Feed, deps.Pages = reconcile.NewReader(a.store), a.feed, web.Handler()
+	}
+	if a.reconciler != nil {
+		deps.Calls = a.reconciler.Incidents()
 	}
 	if a.intake != nil {
 		deps.Reports = a.intake.Handler()

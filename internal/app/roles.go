@@ -56,7 +56,7 @@ func (a *App) parts() []func(context.Context) error {
 		parts = append(parts, a.startIntake, a.startConsumer)
 	}
 	if a.config.Role.judges() {
-		parts = append(parts, a.startMember, a.startReconciler)
+		parts = append(parts, a.startMember, a.startNotifier, a.startReconciler)
 	}
 	if a.config.Role.answers() {
 		parts = append(parts, a.startFeed)

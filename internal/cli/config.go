@@ -20,9 +20,10 @@ type config struct {
 	flags   map[string]string
 	lines   map[string]int // where each key stands, from 1
 	streams map[string]api.Settings
+	notify  Notify
 }
 
-// readConfig reads a configuration file strictly. Keys must be among known, or streams; a fault is told with
+// readConfig reads a configuration file strictly. Keys must be among known, or streams, or notify; a fault is told with
 // the file's name and the line.
 func readConfig(path string, known []string) (config, error) {
 	text, err := os.ReadFile(path)
@@ -75,8 +76,11 @@ func (c *config) readEntry(entry *ast.MappingValueNode, known []string) error {
 	if key == "streams" {
 		return c.readStreams(entry.Value)
 	}
+	if key == "notify" {
+		return c.readNotify(entry.Value)
+	}
 	if !slices.Contains(known, key) {
-		return fmt.Errorf("unknown key %q; %s", key, suggestion(key, append(slices.Clone(known), "streams")))
+		return fmt.Errorf("unknown key %q; %s", key, suggestion(key, append(slices.Clone(known), "notify", "streams")))
 	}
 	value, err := scalar(entry.Value)
 	if err != nil {
@@ -89,6 +93,13 @@ func (c *config) readEntry(entry *ast.MappingValueNode, known []string) error {
 func (c *config) readStreams(node ast.Node) error {
 	if err := yaml.NodeToValue(node, &c.streams, yaml.Strict()); err != nil {
 		return placed(err)
+	}
+	return nil
+}
+
+func (c *config) readNotify(node ast.Node) error {
+	if err := yaml.NodeToValue(node, &c.notify, yaml.Strict()); err != nil {
+		return fmt.Errorf("notify: %s", yaml.FormatError(err, false, true))
 	}
 	return nil
 }

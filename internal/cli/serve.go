@@ -35,6 +35,9 @@ type Serve struct {
 
 	// Streams are the settings under streams: in the configuration file.
 	Streams map[string]api.Settings `kong:"-"`
+
+	// Notify is what stands under notify: in the configuration file.
+	Notify Notify `kong:"-"`
 }
 
 // Run serves until the program is told to end.
@@ -42,7 +45,7 @@ func (c *Serve) Run(s *session) error {
 	if s.file.err != nil {
 		return wrongUse("%w", s.file.err)
 	}
-	c.Streams = s.file.loaded.streams
+	c.Streams, c.Notify = s.file.loaded.streams, s.file.loaded.notify
 	return s.env.Serve(s.ctx, *c)
 }
 

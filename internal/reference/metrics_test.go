@@ -14,6 +14,7 @@ import (
 	"github.com/rollcallhq/rollcall/ingest"
 	"github.com/rollcallhq/rollcall/inspector"
 	"github.com/rollcallhq/rollcall/internal/access"
+	"github.com/rollcallhq/rollcall/internal/notify"
 	"github.com/rollcallhq/rollcall/internal/share"
 	"github.com/rollcallhq/rollcall/reconcile"
 )
@@ -28,6 +29,9 @@ func metricsPage(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if _, err := share.New(nil, share.Config{Brokers: []string{"127.0.0.1:9092"}}, registry, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := notify.New(notify.Deps{Registry: registry}, notify.Config{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := inspector.New(inspector.Deps{Registry: registry, Log: slog.New(slog.DiscardHandler)}, inspector.Config{}); err != nil {

@@ -1,0 +1,111 @@
+package notify
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/rollcallhq/rollcall/internal/store"
+)
+
+// message is what there is to say of an incident.
+type message struct {
+	incident store.Incident
+	host     string // that had a lost event last
+	page     string
+	now      time.Time
+	test     bool
+}
+
+// text is the line a person reads.
+func (m *message) text() string {
+	text := m.incident.Text
+	if m.incident.State() == store.IncidentMerged {
+		text = fmt.Sprintf("[MERGED] %s %s: it goes on as incident %s", m.incident.Stream, m.incident.Edge, m.incident.Into)
+	}
+	if m.host != "" {
+		text += ", last seen on " + m.host
+	}
+	return text
+}
+
+func (m *message) state() string { return keyOf(&m.incident).state }
+
+func (m *message) edge() string {
+	if m.incident.Edge == (store.Edge{}) {
+		return ""
+	}
+	return m.incident.Edge.String()
+}
+
+// link leads to the first window that is bad.
+func (m *message) link() string {
+	if m.page == "" || m.incident.Cause == store.CauseStopped {
+		return m.page
+	}
+	return fmt.Sprintf("%s/w/%s/%s?edge=%s", strings.TrimRight(m.page, "/"), url.PathEscape(m.incident.Stream),
+		m.incident.FirstBad.UTC().Format(time.RFC3339), url.QueryEscape(m.edge()))
+}
+
+// data is what a webhook is told.
+type data struct {
+	Incident string    `json:"incident"`
+	Stream   string    `json:"stream"`
+	Edge     string    `json:"edge,omitempty"`
+	Cause    string    `json:"cause"`
+	State    string    `json:"state"`
+	First    time.Time `json:"first"`
+	Last     time.Time `json:"last"`
+	Windows  uint32    `json:"windows"`
+	Bad      uint32    `json:"bad"`
+	Lost     uint64    `json:"lost"`
+	Expected uint64    `json:"expected"`
+	OpenedAt time.Time `json:"openedAt"`
+	Since    time.Time `json:"since"`
+	Host     string    `json:"host,omitempty"`
+	Text     string    `json:"text"`
+	Link     string    `json:"link,omitempty"`
+	Test     bool      `json:"test,omitempty"`
+}
+
+// cloudEvent is the message as CloudEvents 1.0 has it, in structured mode. Its id is the same whenever the same is told: who got it twice can tell.
+func (m *message) cloudEvent() ([]byte, error) {
+	i := &m.incident
+	return json.Marshal(map[string]any{
+		"specversion": "1.0", "id": fmt.Sprintf("%s/%s/%d", i.ID, m.state(), i.Since.UnixMilli()), "source": "/rollcall/" + i.Stream,
+		"type": "io.rollcall.incident." + m.state(), "subject": i.ID.String(), "time": i.Since.UTC(), "datacontenttype": "application/json",
+		"data": data{
+			Incident: i.ID.String(), Stream: i.Stream, Edge: m.edge(), Cause: string(i.Cause), State: m.state(), First: i.First, Last: i.Last,
+			Windows: i.Windows, Bad: i.Bad, Lost: i.Lost, Expected: i.Expected, OpenedAt: i.OpenedAt, Since: i.Since, Host: m.host,
+			Text: m.text(), Link: m.link(), Test: m.test,
+		},
+	})
+}
+
+// alert is the message as Alertmanager's API v2 has it. While the incident is open it ends a few repeats from now, so that it ends by itself where
+// nobody repeats it any more.
+func (m *message) alert(c Config) ([]byte, error) {
+	i := &m.incident
+	severity := "critical"
+	if i.Cause != store.CauseLoss {
+		severity = "warning"
+	}
+	labels := map[string]string{
+		"alertname": "Rollcall_" + string(i.Cause), "stream": i.Stream, "cause": string(i.Cause), "severity": severity, "incident": i.ID.String(),
+	}
+	if m.edge() != "" {
+		labels["edge"] = m.edge()
+	}
+	alert := map[string]any{
+		"labels": labels, "annotations": map[string]string{"summary": m.text()}, "startsAt": i.OpenedAt.UTC(), "endsAt": m.now.Add(4 * c.Resend).UTC(),
+	}
+	if m.state() == store.IncidentResolved || m.test {
+		alert["endsAt"] = m.now.UTC()
+	}
+	if link := m.link(); link != "" {
+		alert["generatorURL"] = link
+	}
+	return json.Marshal([]any{alert})
+}
