@@ -18,7 +18,7 @@ var meanings = map[string]string{
 	"settleSeconds":               "How long a window may be `settling` before it is `unknown`. Default 120.",
 	"skewMillis":                  "How far the clocks of hosts may differ. Each later hop has to get this much further. Default 2000.",
 	"edges":                       "Required edges, as `app..agent`. They belong to every window, also when a hop is silent. Default: every edge that reports name.",
-	"expectTraffic":               "An hour without any event is not normal. Kept and shown; verdicts do not depend on it.",
+	"expectTraffic":               "An hour without any event is not normal: it opens an [incident](../how-to/be-called-when-events-are-lost.md). Verdicts do not depend on it.",
 	"owner":                       "Who to ask. Shown beside the stream.",
 	"hops.NAME.rewrites":          "The hop changes payloads on purpose. Kept and shown; verdicts do not depend on it.",
 	"certify.auto":                "Kept and shown; verdicts do not depend on it.",
@@ -59,7 +59,28 @@ func configurationPage(t *testing.T) string {
 		t.Errorf("%d meanings are of no setting", left)
 	}
 	b.WriteString("\n```yaml\nlisten: 127.0.0.1:8080\ndata: /var/lib/rollcall\nstreams:\n  orders:\n    edges: [app..agent, agent..warehouse]\n    graceSeconds: 10\n    owner: growth\n```\n")
+	b.WriteString("\n## Notifications\n\n" +
+		"Who is called of incidents stands under `notify:` in the file; [how to](../how-to/be-called-when-events-are-lost.md). `page` is the address of the page, for\n" +
+		"links. `receivers` is a list:\n\n| key | meaning |\n|---|---|\n")
+	for i := range reflect.TypeFor[cli.Receiver]().NumField() {
+		name := reflect.TypeFor[cli.Receiver]().Field(i).Tag.Get("yaml")
+		if receiverMeanings[name] == "" {
+			t.Errorf("key %s of a receiver has no meaning in this test", name)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s |\n", name, receiverMeanings[name])
+	}
+	b.WriteString("\n```yaml\nnotify:\n  page: https://rollcall.example.org\n  receivers:\n    - name: oncall\n      type: webhook\n      url: https://hooks.example.org/rollcall\n" +
+		"      secretFile: /etc/rollcall/oncall.secret\n    - name: alertmanager\n      type: alertmanager\n      url: http://10.0.0.7:9093\n      allowPrivate: true\n```\n")
 	return b.String()
+}
+
+// receiverMeanings explains the keys of a receiver; every one must be here.
+var receiverMeanings = map[string]string{
+	"name":         "Its name in metrics and timelines: 1 to 64 characters of `A-Z a-z 0-9 . _ -`.",
+	"type":         "`webhook` (CloudEvents 1.0, structured mode, JSON) or `alertmanager` (API v2).",
+	"url":          "The address of the webhook, or the base of Alertmanager's. Not followed elsewhere.",
+	"secretFile":   "Webhooks only: a file of at least 16 bytes that calls are signed with. White space around it is left out.",
+	"allowPrivate": "The address may be of this host or of a private network. Otherwise it is refused when it is dialled.",
 }
 
 func flagRow(f reflect.StructField) string {

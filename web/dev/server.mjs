@@ -17,12 +17,13 @@ class Refusal extends Error {
 
 /**
  * Starts the server. Options: port (0 picks one), now (a function), empty (no streams), sse (false: answers 503),
- * fail (a function of the path: true answers 503), tokens (those that are let in, by text to role; without it everybody is).
- * Returns { url, close, push(type, data), end() } (end ends the live streams).
+ * fail (a function of the path: true answers 503), tokens (those that are let in, by text to role; without it everybody is),
+ * incidents (instead of the world's).
+ * Returns { url, close, push(type, data), end(), state }: end ends the live streams, state holds the options, to change.
  */
-export async function startServer({ port = 0, now = Date.now, empty = false, sse = true, fail = () => false, tokens } = {}) {
+export async function startServer({ port = 0, now = Date.now, empty = false, sse = true, fail = () => false, tokens, incidents } = {}) {
   const readers = new Set();
-  const state = { now, empty, sse, fail, readers, tokens };
+  const state = { now, empty, sse, fail, readers, tokens, incidents };
   const server = createServer((req, res) => {
     answer(state, req, res).catch((e) => problem(res, e instanceof Refusal ? e.status : 500, e.message));
   });
@@ -31,7 +32,7 @@ export async function startServer({ port = 0, now = Date.now, empty = false, sse
   const push = (type, data) => readers.forEach((res) => event(res, type, data));
   const end = () => { readers.forEach((r) => r.end()); readers.clear(); };
   const close = () => { clearInterval(beat); readers.forEach((r) => r.end()); server.closeAllConnections(); server.close(); };
-  return { url: `http://127.0.0.1:${server.address().port}`, close, push, end };
+  return { url: `http://127.0.0.1:${server.address().port}`, close, push, end, state };
 }
 
 const event = (res, type, data) => res.write(`event: ${type}\nid: ${Date.now()}\ndata: ${JSON.stringify(data)}\n\n`);
@@ -51,6 +52,7 @@ function call(state, [what, ...rest], q) {
   if (what === 'status') return { version: 'dev', store: 'ok', kafka: 'ok', ingestLag: 0, reports: 4211, quarantined: 0, lastPassMillis: 12, reconcileAgeMillis: 640, dirty: 0, demo: true };
   if (what === 'streams' && rest.length === 0) return { items: state.empty ? [] : world.allStreams(now) };
   if (what === 'hours') return { items: state.empty ? [] : world.hoursIn(Date.parse(q.get('from')), Date.parse(q.get('to')), now) };
+  if (what === 'incidents') return { items: state.empty ? [] : state.incidents ?? world.incidentsAt(now) };
   if (what === 'uids') return world.traceOf(rest[0], now) ?? refuse(404, `no hop has named the UID ${rest[0]}`);
   const s = world.find(rest[0]) ?? refuse(404, `no stream ${JSON.stringify(rest[0])} is known`);
   return ofStream(s, rest.slice(1), q, now);

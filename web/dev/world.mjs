@@ -111,6 +111,20 @@ export function hoursIn(from, to, now) {
   return rows.filter(Boolean);
 }
 
+/** The open incidents: one for every fault that lost or hides events and began within a day. */
+export function incidentsAt(now) {
+  const rows = streams.flatMap((s) => s.faults.filter((f) => (f.lost || f.dark) && f.ago < 24).map((f) => {
+    const start = floor(now, hour) - f.ago * hour + f.m * minute;
+    const one = windowAt(s, start, f.edge, now);
+    return {
+      id: `5f0a1cf0-2b5e-5d0e-9d3c-${start.toString(16).padStart(12, '0')}`, stream: s.stream, edge: f.edge, cause: f.lost ? 'loss' : 'unknown', state: 'open',
+      first: iso(start), last: iso(start + (f.n - 1) * minute), windows: f.n, bad: f.n, firstBad: iso(start), lost: (f.lost ?? 0) * f.n, expected: one.expected * f.n,
+      openedAt: iso(start + 4 * minute), since: iso(start + 4 * minute), text: '', ackedBy: f.dark ? 'ada' : undefined,
+    };
+  }));
+  return rows.sort((a, b) => a.first.localeCompare(b.first));
+}
+
 const source = (s, start) => `${start.toString(16).padStart(12, '0').replace(/^(.{8})/, '$1-')}-8a5e-9def-${(0x100 + s.stream.length).toString(16).padStart(4, '0')}00000000`;
 const uidOf = (s, start, n) => source(s, start).slice(0, 28) + n.toString(16).padStart(8, '0');
 

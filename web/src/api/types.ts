@@ -65,6 +65,11 @@ export interface Trace {
   lastHop: string; neighbours?: { before?: string; after?: string };
 }
 
+export interface Incident {
+  id: string; stream: string; edge?: string | undefined; cause: string; state: string; first: string; last: string; windows: number; bad: number;
+  firstBad: string; lost: number; expected: number; openedAt: string; since: string; text: string; ackedBy?: string; muted?: boolean;
+}
+
 export interface Status {
   version: string; store: string; kafka: string; ingestLag: number; reports: number; quarantined: number;
   lastPass?: string; lastPassMillis: number; reconcileAgeMillis: number; dirty: number; demo?: boolean;

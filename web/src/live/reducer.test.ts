@@ -40,6 +40,14 @@ describe('the live state', () => {
   });
 });
 
+describe('an incident', () => {
+  it('is counted, so that pages ask again', () => {
+    const told = read('incident', '{"id":"1"}', 2000)!;
+    expect(after(snapshot, told, told)).toMatchObject({ mode: 'live', heard: 2000, incidents: 2 });
+    expect(after(snapshot, told, snapshot).incidents).toBe(1);
+  });
+});
+
 describe('reading events', () => {
   it('takes what keeps its promise', () => {
     expect(read('snapshot', '{"streams":[]}', 7)).toEqual({ type: 'snapshot', at: 7, streams: [] });

@@ -11,11 +11,14 @@ export interface Live {
   streams: Stream[] | undefined;
   /** Whether a snapshot came before: a second one means that verdicts may have been missed. */
   snapshots: number;
+  /** How often an incident changed. */
+  incidents: number;
 }
 
 export type Happening =
   | { type: 'snapshot'; at: number; streams: Stream[] }
   | { type: 'verdicts'; at: number; items: Window[] }
+  | { type: 'incident'; at: number }
   | { type: 'heartbeat'; at: number }
   | { type: 'broken'; at: number }
   | { type: 'polled'; at: number; streams: Stream[] }
@@ -24,14 +27,16 @@ export type Happening =
 /** Silence after which what is shown is called stale. */
 export const staleAfter = 45_000;
 
-export const nothing: Live = { mode: 'connecting', heard: 0, streams: undefined, snapshots: 0 };
+export const nothing: Live = { mode: 'connecting', heard: 0, streams: undefined, snapshots: 0, incidents: 0 };
 
 export function reduce(live: Live, h: Happening): Live {
   switch (h.type) {
     case 'snapshot':
-      return { mode: 'live', heard: h.at, streams: h.streams, snapshots: live.snapshots + 1 };
+      return { ...live, mode: 'live', heard: h.at, streams: h.streams, snapshots: live.snapshots + 1 };
     case 'verdicts':
       return { ...live, mode: 'live', heard: h.at, streams: withVerdicts(live.streams, h.items) };
+    case 'incident':
+      return { ...live, mode: 'live', heard: h.at, incidents: live.incidents + 1 };
     case 'heartbeat':
       return { ...live, mode: 'live', heard: h.at };
     case 'polled':
@@ -68,7 +73,7 @@ export function read(type: string, data: string, at: number): Happening | undefi
   } catch {
     return undefined;
   }
-  if (type === 'heartbeat') return { type, at };
+  if (type === 'heartbeat' || type === 'incident') return { type, at };
   if (type === 'snapshot' && Array.isArray(body?.streams)) return { type, at, streams: body.streams as Stream[] };
   if (type === 'verdicts' && Array.isArray(body?.items)) return { type, at, items: body.items as Window[] };
   return undefined;

@@ -9,6 +9,7 @@ import { day } from '../../text/time';
 import { useHours } from './data';
 import { Empty } from './Empty';
 import { HourGrid } from './HourGrid';
+import { Incidents } from './Incidents';
 import { Latest } from './Latest';
 import { readRange, shifted, spoken, type Range } from './range';
 import { hoursSentence } from './sentence';
@@ -26,6 +27,7 @@ export function Hours({ query }: { query: URLSearchParams }) {
   return (
     <>
       <Verdict title="Hours" sentence={sentence} />
+      <Incidents />
       <Trouble error={error} what="the hours" retry={retry} />
       {empty && <Empty />}
       {!empty && <Tools range={range} />}

@@ -1,0 +1,33 @@
+// @vitest-environment happy-dom
+import { describe, expect, it } from 'vitest';
+import type { Incident } from '../../api/types';
+import { incidentPaint, incidentPath, incidentSentence } from './incident';
+
+const loss: Incident = {
+  id: '1', stream: 'flights', edge: 'relay..sink', cause: 'loss', state: 'open', first: '2026-11-22T05:00:00Z', last: '2026-11-22T05:02:00Z', windows: 3, bad: 2,
+  firstBad: '2026-11-22T05:01:00Z', lost: 312, expected: 4_200_000, openedAt: '2026-11-22T05:02:10Z', since: '2026-11-22T05:02:10Z', text: '',
+};
+const unknown: Incident = { ...loss, cause: 'unknown', bad: 1, lost: 0 };
+const stopped: Incident = { ...loss, cause: 'stopped', edge: undefined, bad: 1, firstBad: '2026-11-22T05:00:00Z' };
+
+describe('an open incident', () => {
+  it('says what is missing, where and since when', () => {
+    expect(incidentSentence(loss)).toMatch(/^312 of 4.200.000 events of flights are missing after relay, in 2 windows from Sun 22 Nov 05:01 UTC on\.$/);
+    expect(incidentSentence({ ...loss, lost: 1, bad: 1 })).toMatch(/^1 of .* is missing after relay, in the window of Sun 22 Nov 05:01 UTC\.$/);
+    expect(incidentSentence(unknown)).toBe('Nobody can tell what sink had of flights in the window of Sun 22 Nov 05:01 UTC.');
+    expect(incidentSentence(stopped)).toBe('flights has had no event since Sun 22 Nov 05:00 UTC.');
+  });
+  it('says who looks after it, and that it is silenced', () => {
+    expect(incidentSentence({ ...unknown, ackedBy: 'ada', muted: true })).toMatch(/; ada looks after it; nobody is called, it is silenced\.$/);
+  });
+  it('leads to its first bad window, or to the hour of the last event', () => {
+    expect(incidentPath(loss)).toBe('/w/flights/2026-11-22T05:01:00Z?edge=relay..sink');
+    expect(incidentPath(stopped)).toBe('/h/flights/2026-11-22T04');
+  });
+  it('has the shape and the word of its state, never those of a good one', () => {
+    expect(incidentPaint(loss)).toMatchObject({ shape: 'cross', label: 'Incomplete' });
+    expect(incidentPaint(unknown)).toMatchObject({ shape: 'question', label: 'Unknown' });
+    expect(incidentPaint(stopped)).toMatchObject({ shape: 'question', label: 'Stopped' });
+    expect(incidentPaint({ ...loss, cause: 'something new' })).toMatchObject({ shape: 'question' });
+  });
+});

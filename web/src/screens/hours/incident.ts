@@ -1,0 +1,32 @@
+import type { Incident } from '../../api/types';
+import { hourPath, windowPath } from '../../router/router';
+import { paint, type Paint } from '../../state/states';
+import { count, plural } from '../../text/numbers';
+import { clock, day, hourKey, stamp } from '../../text/time';
+
+/** The state of what an incident is about; a stream that stopped looks unknown, and says that it stopped. */
+export function incidentPaint(i: Incident): Paint {
+  if (i.cause === 'loss') return paint('incomplete');
+  return i.cause === 'stopped' ? { ...paint('unknown'), label: 'Stopped' } : paint('unknown');
+}
+
+/** Where the first bad window is; of a stream that stopped, the hour of its last event. */
+export function incidentPath(i: Incident): string {
+  const first = Date.parse(i.firstBad);
+  return i.edge === undefined ? hourPath(i.stream, hourKey(first - 1)) : windowPath(i.stream, stamp(first), { edge: i.edge });
+}
+
+/** What an open incident says, and who looks after it. */
+export function incidentSentence(i: Incident): string {
+  return `${what(i)}${i.ackedBy === undefined ? '' : `; ${i.ackedBy} looks after it`}${i.muted === true ? '; nobody is called, it is silenced' : ''}.`;
+}
+
+function what(i: Incident): string {
+  const first = Date.parse(i.firstBad);
+  const from = `${day(first)} ${clock(first)}`;
+  if (i.cause === 'stopped') return `${i.stream} has had no event since ${from} UTC`;
+  const [before, after] = (i.edge ?? '..').split('..');
+  const where = i.bad === 1 ? `in the window of ${from} UTC` : `in ${count(i.bad)} windows from ${from} UTC on`;
+  if (i.cause === 'loss') return `${count(i.lost)} of ${plural(i.expected, 'event')} of ${i.stream} ${i.lost === 1 ? 'is' : 'are'} missing after ${before}, ${where}`;
+  return `Nobody can tell what ${after} had of ${i.stream} ${where}`;
+}
