@@ -105,7 +105,7 @@ func holdsAny(i *store.Incident, windows []store.Verdict) bool {
 // cut says whether the run may go on before from or from to on.
 func cut(i *store.Incident, from, to time.Time) bool {
 	const longest = time.Hour // of a window
-	return from.Unix() > 0 && i.First.Sub(from) <= longest || !i.Last.Add(longest).Before(to)
+	return from.Unix() > 0 && i.First.Sub(from) < longest || !i.Last.Add(longest).Before(to)
 }
 
 // news leaves out the incidents that are stored just so.
@@ -138,24 +138,28 @@ func alike(a, b *store.Incident) bool {
 
 // stopped looks at the streams that were examined up to a later instant for such as have no traffic any more.
 func (p *pass) stopped(ctx context.Context, group []*work) ([]store.Incident, error) {
-	var all, expecting []string
+	var examined, asked []string
 	for _, w := range group {
-		if len(w.derived) == 0 {
-			continue
-		}
-		all = append(all, w.stream)
-		if w.settings.ExpectTraffic {
-			expecting = append(expecting, w.stream)
+		if len(w.derived) > 0 {
+			examined = append(examined, w.stream)
 		}
 	}
-	if len(all) == 0 {
+	if len(examined) == 0 {
 		return nil, nil
 	}
-	open, err := p.store.StoppedIncidents(ctx, all)
-	if err != nil || len(open) == 0 && len(expecting) == 0 {
+	open, err := p.store.StoppedIncidents(ctx, examined)
+	if err != nil {
 		return nil, err
 	}
-	traffic, err := p.store.LastTraffic(ctx, all)
+	for _, w := range group {
+		if len(w.derived) > 0 && (w.settings.ExpectTraffic || len(open[w.stream]) > 0) {
+			asked = append(asked, w.stream)
+		}
+	}
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	traffic, err := p.store.LastTraffic(ctx, asked)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -110,6 +111,41 @@ func TestAPassThatDiesBetweenVerdictsAndIncidentsLosesNone(t *testing.T) {
 		}
 	}
 	s.wantIncidents("loss 00..00 app..sink open")
+}
+
+// tee writes down the incidents that are stored.
+type tee struct {
+	*store.Store
+	wrote *[]store.Incident
+}
+
+func (t tee) AddIncidents(ctx context.Context, incidents []store.Incident) error {
+	*t.wrote = append(*t.wrote, incidents...)
+	return t.Store.AddIncidents(ctx, incidents)
+}
+
+func TestTwoReconcilersAtOnceWriteTheSameIncidents(t *testing.T) {
+	s := newScene(t)
+	s.put(s.says("app", 1, 0), s.says("sink", 2, 1, "app"), saw(s.says("app", 1, 190), 0, span(0, 9)), saw(s.says("sink", 2, 199, "app"), 0, span(0, 8)))
+	var wrote [2][]store.Incident
+	var both sync.WaitGroup
+	for n := range wrote {
+		both.Go(func() {
+			if _, err := Pass(t.Context(), tee{s.store, &wrote[n]}, five.Add(200*time.Second)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	s.wantIncidents("loss 00..00 app..sink open")
+	if len(wrote[0]) > 0 && len(wrote[1]) > 0 {
+		if diff := gocmp.Diff(wrote[0], wrote[1]); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if len(wrote[0])+len(wrote[1]) == 0 {
+		t.Error("neither wrote it")
+	}
 }
 
 func TestAnIncidentWhoseEarlierWindowTurnsBadLaterIsOneIncident(t *testing.T) {

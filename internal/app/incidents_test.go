@@ -56,7 +56,7 @@ func TestALossCallsForHelpOnceAndItsFillingEndsIt(t *testing.T) {
 	}()
 	now := time.Now().UTC()
 	start := now.Add(-10 * time.Minute).Truncate(time.Minute)
-	post(t, a, lossy(start, now, 8, 1))
+	post(t, a, "/reports", lossy(start, now, 8, 1))
 	want := fmt.Sprintf("[LOSS] orders app..sink %s: 1 of 10 missing, last seen on web-17", start.Format("15:04Z"))
 	if got := nextCall(t, told); got != want {
 		t.Fatalf("told %q, want %q", got, want)
@@ -66,13 +66,20 @@ func TestALossCallsForHelpOnceAndItsFillingEndsIt(t *testing.T) {
 	if len(list.Items) != 1 || list.Items[0].Lost != 1 || list.Items[0].Edge != "app..sink" {
 		t.Fatalf("open: %+v", list.Items)
 	}
-	post(t, a, lossy(start, now, 9, 2))
+	post(t, a, "/incidents/"+list.Items[0].ID+"/ack", `{"note":"on it"}`)
+	silence := fmt.Sprintf(`{"stream":"other","edge":"a..b","end":%q,"reason":"planned work"}`, now.Add(time.Hour).Format(time.RFC3339))
+	post(t, a, "/silences", silence)
+	var silences api.Page[api.Silence]
+	if ask(t, a, "/api/v1/silences", &silences); len(silences.Items) != 1 || silences.Items[0].Stream != "other" || silences.Items[0].Edge != "a..b" {
+		t.Fatalf("silences: %+v", silences.Items)
+	}
+	post(t, a, "/reports", lossy(start, now, 9, 2))
 	if got := nextCall(t, told); !strings.HasPrefix(got, "[RESOLVED] orders app..sink") {
 		t.Fatalf("told %q", got)
 	}
 	var one api.IncidentDetail
 	ask(t, a, "/api/v1/incidents/"+list.Items[0].ID, &one)
-	if one.State != "resolved" || len(one.Verdicts) != 1 || one.Verdicts[0].State != "complete" {
+	if one.AckedBy != "local" || one.State != "resolved" || len(one.Verdicts) != 1 || one.Verdicts[0].State != "complete" {
 		t.Fatalf("%+v", one)
 	}
 	if len(told) > 0 {
@@ -93,9 +100,9 @@ func nextCall(t *testing.T, told <-chan string) string {
 	}
 }
 
-func post(t *testing.T, a *App, body string) {
+func post(t *testing.T, a *App, path, body string) {
 	t.Helper()
-	answer, err := http.Post(a.URL()+"/api/v1/reports", "application/json", strings.NewReader(body))
+	answer, err := http.Post(a.URL()+"/api/v1"+path, "application/json", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
