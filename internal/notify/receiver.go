@@ -136,16 +136,21 @@ func withoutURL(err error) error {
 	return err
 }
 
-func (r *target) request(ctx context.Context, m message, c Config) (*http.Request, error) {
-	address, kind, body, err := r.URL, "application/cloudevents+json; charset=utf-8", []byte(nil), error(nil)
-	if r.Type == Alertmanager {
-		kind = "application/json"
-		if address, err = url.JoinPath(r.URL, "api/v2/alerts"); err == nil {
-			body, err = m.alert(c)
-		}
-	} else {
+// content is where to send what, and as what.
+func (r *target) content(m message, c Config) (address, kind string, body []byte, err error) {
+	if r.Type == Webhook {
 		body, err = m.cloudEvent()
+		return r.URL, "application/cloudevents+json; charset=utf-8", body, err
 	}
+	if address, err = url.JoinPath(r.URL, "api/v2/alerts"); err != nil {
+		return "", "", nil, withoutURL(err)
+	}
+	body, err = m.alert(c)
+	return address, "application/json", body, err
+}
+
+func (r *target) request(ctx context.Context, m message, c Config) (*http.Request, error) {
+	address, kind, body, err := r.content(m, c)
 	if err != nil {
 		return nil, err
 	}
