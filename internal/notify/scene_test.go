@@ -193,4 +193,3 @@ func (c *counting) Silences(ctx context.Context, now time.Time) ([]store.Silence
 	c.looks.Add(1)
 	return c.Store.Silences(ctx, now)
 }
-
