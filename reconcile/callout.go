@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -17,7 +18,7 @@ const (
 
 // IncidentStore is what deciding incidents reads and writes.
 type IncidentStore interface {
-	EverBad(ctx context.Context, stream string, from, to time.Time) ([]store.Verdict, error)
+	EverBad(ctx context.Context, streams []string, from, to time.Time) (map[string][]store.Verdict, error)
 	LastTraffic(ctx context.Context, streams []string) (map[string]time.Time, error)
 	Incidents(ctx context.Context, filter store.IncidentFilter) ([]store.Incident, error)
 	StoppedIncidents(ctx context.Context, streams []string) (map[string][]store.Incident, error)
@@ -28,20 +29,17 @@ type IncidentStore interface {
 // replaced finds the same windows marked, judges them again and comes here again, whether or not it says anything new. Another reconciler
 // may write the same rows at the same time; of two that saw different verdicts the one that saw more is kept.
 func (p *pass) callOut(ctx context.Context, group []*work, standing map[store.WindowKey][]store.Verdict) error {
-	var next []store.Incident
+	settings, touched := map[string]store.Settings{}, map[string][]store.Verdict{}
 	for _, w := range group {
-		touched := w.touched(standing)
-		if len(touched) == 0 {
-			continue
+		if windows := w.touched(standing); len(windows) > 0 {
+			settings[w.stream], touched[w.stream] = w.settings, windows
 		}
-		found, err := p.runsOf(ctx, w.settings, touched)
-		if err != nil {
-			return err
-		}
-		next = append(next, found...)
 	}
-	next, err := p.news(ctx, next)
+	next, err := p.runsOf(ctx, settings, touched)
 	if err != nil {
+		return err
+	}
+	if next, err = p.news(ctx, next); err != nil {
 		return err
 	}
 	stopped, err := p.stopped(ctx, group)
@@ -69,30 +67,42 @@ func (w *work) touched(standing map[store.WindowKey][]store.Verdict) []store.Ver
 	return touched
 }
 
-// runsOf returns the incidents that the windows belong to. It reads further until every run ends within what was read.
-func (p *pass) runsOf(ctx context.Context, settings store.Settings, touched []store.Verdict) ([]store.Incident, error) {
-	first, last := touched[0].Start, touched[0].Start
-	for i := range touched {
-		if s := touched[i].Start; s.Before(first) {
-			first = s
-		} else if s.After(last) {
-			last = s
-		}
-	}
-	for margin := runMargin; ; margin *= runWiden {
-		from, to := first.Add(-margin), last.Add(margin+time.Hour)
-		if from.Unix() < 0 {
-			from = time.Unix(0, 0)
-		}
-		history, err := p.store.EverBad(ctx, settings.Stream, from, to)
+// runsOf returns the incidents that the windows of each stream belong to. It reads all streams at once, and further those of which a run goes on
+// beyond what was read.
+func (p *pass) runsOf(ctx context.Context, settings map[string]store.Settings, touched map[string][]store.Verdict) ([]store.Incident, error) {
+	var all []store.Incident
+	left := slices.Sorted(maps.Keys(touched))
+	for margin := runMargin; len(left) > 0; margin *= runWiden {
+		first, last := extent(left, touched)
+		from, to := later(first.Add(-margin), time.Unix(0, 0)), last.Add(margin+time.Hour)
+		history, err := p.store.EverBad(ctx, left, from, to)
 		if err != nil {
 			return nil, err
 		}
-		found := slices.DeleteFunc(decideIncidents(settings, history), func(i store.Incident) bool { return !holdsAny(&i, touched) })
-		if !slices.ContainsFunc(found, func(i store.Incident) bool { return cut(&i, from, to) }) {
-			return found, nil
+		left = slices.DeleteFunc(left, func(stream string) bool {
+			found := slices.DeleteFunc(decideIncidents(settings[stream], history[stream]), func(i store.Incident) bool { return !holdsAny(&i, touched[stream]) })
+			whole := !slices.ContainsFunc(found, func(i store.Incident) bool { return cut(&i, from, to) })
+			if whole {
+				all = append(all, found...)
+			}
+			return whole
+		})
+	}
+	return all, nil
+}
+
+// extent is the first and the last start of the streams' windows.
+func extent(streams []string, windows map[string][]store.Verdict) (first, last time.Time) {
+	for _, stream := range streams {
+		for i := range windows[stream] {
+			start := windows[stream][i].Start
+			if first.IsZero() || start.Before(first) {
+				first = start
+			}
+			last = later(last, start)
 		}
 	}
+	return first, last
 }
 
 // holdsAny says whether the incident has one of the windows in it.
@@ -117,7 +127,11 @@ func (p *pass) news(ctx context.Context, found []store.Incident) ([]store.Incide
 	for n := range found {
 		ids[n] = found[n].ID
 	}
-	known, err := p.store.Incidents(ctx, store.IncidentFilter{IDs: ids})
+	filter := store.IncidentFilter{IDs: ids}
+	if one := found[0].Stream; !slices.ContainsFunc(found, func(i store.Incident) bool { return i.Stream != one }) {
+		filter.Stream = one // then only its rows are read
+	}
+	known, err := p.store.Incidents(ctx, filter)
 	if err != nil {
 		return nil, err
 	}

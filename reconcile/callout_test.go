@@ -185,7 +185,7 @@ func TestARunLongerThanWhatIsReadAtFirstIsOneIncident(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := newPass(s.store, five.Add(24*time.Hour))
-	found, err := p.runsOf(t.Context(), store.DefaultSettings(s.stream), verdicts[299:])
+	found, err := p.runsOf(t.Context(), map[string]store.Settings{s.stream: store.DefaultSettings(s.stream)}, map[string][]store.Verdict{s.stream: verdicts[299:]})
 	if err != nil || len(found) != 1 || found[0].Windows != 300 || !found[0].First.Equal(five) {
 		t.Fatalf("%+v, %v", found, err)
 	}

@@ -13,19 +13,23 @@ import (
 const selectEverBad = `
 SELECT` + verdictColumns + `
 FROM verdicts FINAL
-WHERE stream = {stream:String} AND start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')}
-  AND (edge_from, edge_to, start) IN (
-      SELECT edge_from, edge_to, start FROM verdicts
-      WHERE stream = {stream:String} AND start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')} AND state IN (4, 5)
+WHERE stream IN (SELECT stream FROM wanted) AND start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')}
+  AND (stream, edge_from, edge_to, start) IN (
+      SELECT stream, edge_from, edge_to, start FROM verdicts
+      WHERE stream IN (SELECT stream FROM wanted) AND start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')} AND state IN (4, 5)
   )
-ORDER BY edge_from, edge_to, start, revision`
+ORDER BY stream, edge_from, edge_to, start, revision`
 
-// EverBad returns all revisions of the verdicts of the stream's windows in [from, to) that were unknown or incomplete at some revision, by
-// edge, start and revision.
-func (s *Store) EverBad(ctx context.Context, stream string, from, to time.Time) ([]Verdict, error) {
-	var found []Verdict
-	args := params{}.value("stream", stream).value("from", from).value("to", to)
-	err := s.selectVerdicts(ctx, selectEverBad, args, func(v Verdict) { found = append(found, v) })
+// EverBad returns all revisions of the verdicts of the streams' windows in [from, to) that were unknown or incomplete at some revision, by
+// stream, and of each by edge, start and revision.
+func (s *Store) EverBad(ctx context.Context, streams []string, from, to time.Time) (map[string][]Verdict, error) {
+	args, err := streamList(streams)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string][]Verdict{}
+	args = args.value("from", from).value("to", to)
+	err = s.selectVerdicts(ctx, selectEverBad, args, func(v Verdict) { found[v.Stream] = append(found[v.Stream], v) })
 	return found, err
 }
 
