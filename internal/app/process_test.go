@@ -24,20 +24,30 @@ import (
 	"github.com/rollcallhq/rollcall/migrations"
 )
 
-// serveVariable makes the test binary a server: its value is the Config, as JSON.
+// serveVariable makes the test binary a server: its value is a place, as JSON.
 const serveVariable = "ROLLCALL_TEST_SERVE"
+
+// place is where a server in a process of its own finds what it shares with others.
+type place struct {
+	Role                 Role
+	ClickHouse, Database string
+	Brokers              []string
+}
 
 // serveChild serves until it is told to end, as main does; it says its address on standard output.
 func serveChild(text string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	var config Config
-	if err := json.Unmarshal([]byte(text), &config); err != nil {
+	var at place
+	if err := json.Unmarshal([]byte(text), &at); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
-	config.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
-	a, err := Start(ctx, config)
+	a, err := Start(ctx, Config{
+		Role: at.Role, Listen: "127.0.0.1:0", Version: "test", KafkaBrokers: at.Brokers,
+		ClickHouse: store.Config{Addrs: []string{at.ClickHouse}, Database: at.Database, User: "default"},
+		Log:        slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -54,7 +64,7 @@ func serveChild(text string) int {
 // site is a ClickHouse and a Kafka that several processes share.
 type site struct {
 	t       *testing.T
-	config  Config
+	place   place
 	store   *store.Store
 	brokers []string
 }
@@ -64,7 +74,7 @@ func newSite(t *testing.T) *site {
 	addr, database := testenv.ClickHouse(t)
 	s := &site{t: t, brokers: testenv.Kafka(t)}
 	where := store.Config{Addrs: []string{addr}, Database: database, User: "default"}
-	s.config = Config{Listen: "127.0.0.1:0", Version: "test", ClickHouse: where, KafkaBrokers: s.brokers}
+	s.place = place{ClickHouse: addr, Database: database, Brokers: s.brokers}
 	var err error
 	if s.store, err = store.Connect(t.Context(), where); err != nil {
 		t.Fatal(err)
@@ -85,9 +95,9 @@ type process struct {
 
 func (s *site) start(role Role) *process {
 	s.t.Helper()
-	config := s.config
-	config.Role = role
-	text, err := json.Marshal(config)
+	at := s.place
+	at.Role = role
+	text, err := json.Marshal(at)
 	if err != nil {
 		s.t.Fatal(err)
 	}
