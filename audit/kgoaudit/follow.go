@@ -108,8 +108,11 @@ func (c *Consumer) OnNewClient(cl *kgo.Client) {
 	c.bind(cl)
 }
 
-// bind takes a client as the one that consumes, under the lock.
+// bind takes a client as the one that consumes, under the lock; without one the consumer observes and can state no watermark.
 func (c *Consumer) bind(cl *kgo.Client) {
+	if cl == nil {
+		return
+	}
 	c.client, c.admin = cl, kadm.NewClient(cl)
 	c.fault = nil
 	group, _ := cl.OptValue(kgo.ConsumerGroup).(string)
