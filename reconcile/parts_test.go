@@ -229,3 +229,14 @@ func TestAForeignEventThatAnEmitterDidNotSeeIsNoDuplicate(t *testing.T) {
 		t.Fatalf("%s, %+v", v.State, v.Counts)
 	}
 }
+
+// A verdict that stands keeps its names while a report of the window is being stored, or was given up by its sender.
+func TestTheNamesOfWhatStandsAreToldWhileAReportIsAwaited(t *testing.T) {
+	s := newScene(t)
+	s.hear(70, s.says("app", 1, 0), s.says("sink", 2, 1, "app"), saw(s.says("app", 1, 65), 0, span(0, 9)), saw(s.says("sink", 2, 69, "app"), 0, span(0, 4)))
+	s.want(s.verdict(0, "app", "sink"), store.Incomplete, 5, 0)
+	items, _, found, err := NewReader(&abandoned{s.store}).Named(t.Context(), s.stream, five, store.Edge{From: "app", To: "sink"}, "lost", "", 10, s.now)
+	if err != nil || !found || len(items) != 5 {
+		t.Fatalf("%d names of 5 lost, found %v, %v", len(items), found, err)
+	}
+}
