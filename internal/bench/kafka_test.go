@@ -75,15 +75,13 @@ type kafkaClients struct {
 	values  [][]byte
 }
 
-// payloads returns texts that compress about as well as JSON does.
+// payloads returns JSON of one size, as events have it: the names are always the same, the values mostly not.
 func payloads(n, size int) [][]byte {
-	const letters = "abcdefghijklmnopqrstuvwxyz0123456789 {}\":,"
 	out := make([][]byte, n)
 	for i := range out {
-		out[i] = make([]byte, size)
-		for j := range out[i] {
-			out[i][j] = letters[rand.N(len(letters))]
-		}
+		text := fmt.Sprintf(`{"order":%d,"customer":"c-%06d","item":"sku-%05d","amount":%d.%02d,"currency":"EUR","at":"`,
+			rand.N(1_000_000_000), rand.N(1_000_000), rand.N(50_000), rand.N(1000), rand.N(100))
+		out[i] = append(fmt.Appendf(nil, "%-*s", size-2, text), `"}`...)[:size]
 	}
 	return out
 }
