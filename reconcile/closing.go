@@ -56,6 +56,16 @@ func (c *closing) hold() {
 	}
 }
 
+// closes says whether some hop is closed.
+func (c *closing) closes() bool {
+	for _, hop := range c.hops {
+		if hop.k != notYet {
+			return true
+		}
+	}
+	return false
+}
+
 // judge applies sections 1 to 3 to the window [start, end) at now; all are Unix ms.
 func (h *history) judge(start, end, now int64) *closing {
 	c := &closing{start: start, end: end, graph: h.windowGraph(start, end), hops: map[string]*hopClosing{}, base: end}

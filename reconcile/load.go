@@ -29,6 +29,7 @@ type contentStore interface {
 	ForeignEvents(ctx context.Context, windows []store.WindowKey, from string) iter.Seq2[store.ForeignEvent, error]
 	Unplaced(ctx context.Context, windows []store.WindowKey) (map[store.HopWindow]uint64, error)
 	Announced(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.Announced, error)
+	Announcers(ctx context.Context, since map[string]time.Time) (map[string][]store.HopEmitter, error)
 }
 
 // historyQuery names a stream and its settings.
@@ -164,6 +165,31 @@ func holdTorn(ctx context.Context, s contentStore, windows []*window) error {
 	}
 	for key, w := range byKey {
 		if w.torn = w.h.awaits(announced[key], w.start); w.torn {
+			w.closing.hold()
+		}
+	}
+	return holdStrangers(ctx, s, byKey)
+}
+
+// holdStrangers keeps the windows open that close while an emitter comes up of which nothing was read. It may have covered a source after the reports
+// were read and before it was asked which sources are covered: then it holds windows that its own report does not mention, and nothing read says so.
+func holdStrangers(ctx context.Context, s contentStore, windows map[store.WindowKey]*window) error {
+	since := map[string]time.Time{}
+	for key, w := range windows {
+		if w.closing.closes() {
+			since[key.Stream] = time.UnixMilli(w.h.Since)
+		}
+	}
+	if len(since) == 0 {
+		return nil
+	}
+	announcers, err := s.Announcers(ctx, since)
+	if err != nil {
+		return err
+	}
+	for key, w := range windows {
+		if w.closing.closes() && w.h.strange(announcers[key.Stream], w.start) {
+			w.torn = true
 			w.closing.hold()
 		}
 	}

@@ -143,3 +143,42 @@ func TestAReportThatStaysHalfStoredIsUnknown(t *testing.T) {
 		t.Fatalf("%d of 219 passes worked on it", h.worked)
 	}
 }
+
+// covering lets something happen after the reports were read and before it is asked which sources are covered.
+type covering struct {
+	*store.Store
+	then func()
+}
+
+func (c *covering) UncoveredSources(ctx context.Context, queries []store.UncoveredQuery) (map[string][]store.Uncovered, error) {
+	once(&c.then)
+	return c.Store.UncoveredSources(ctx, queries)
+}
+
+// A source that a new emitter covers while a pass reads was neither uncovered nor held by its emitter, and the window was called complete.
+func TestASourceCoveredWhileAPassReadsHoldsItsWindow(t *testing.T) {
+	s := newScene(t)
+	stranger := id(200)
+	of := func(r *wire.Report, window int) *wire.Report {
+		src := wire.Source{ID: stranger}
+		src.Rolls[wire.Seen] = roaring.BitmapOf(uint32(window))
+		r.Windows = append(r.Windows, wire.Window{Start: five.Add(time.Duration(window) * time.Minute), Seconds: 60, Sources: []wire.Source{src}})
+		return r
+	}
+	s.now = five.Add(131 * time.Second)
+	s.put(s.says("app", 1, 0), s.says("sink", 2, 1, "app"), saw(s.says("app", 1, 125), 1, span(0, 9)), of(saw(s.says("sink", 2, 130, "app"), 1, span(0, 9)), 1))
+	raced := &covering{Store: s.store, then: func() { s.put(of(s.says("app", 9, 30), 0)) }}
+	if _, err := Pass(t.Context(), raced, s.now); err != nil {
+		t.Fatal(err)
+	}
+	if raced.then != nil {
+		t.Fatal("nothing came while the pass read")
+	}
+	if v := s.verdict(1, "app", "sink"); v.State == store.Complete {
+		t.Fatal("complete, though the emitter that covers a source of it has not come so far")
+	}
+	s.pass()
+	if v := s.verdict(1, "app", "sink"); v.State != store.Settling {
+		t.Fatalf("after the next pass the window is %s, of an emitter that has not come so far", v.State)
+	}
+}

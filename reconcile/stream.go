@@ -102,6 +102,13 @@ func (h *history) awaits(announced []store.Announced, start int64) bool {
 	})
 }
 
+// strange says whether one of the emitters is not known and may be a lane of the window that starts at start.
+func (h *history) strange(announcers []store.HopEmitter, start int64) bool {
+	return slices.ContainsFunc(announcers, func(a store.HopEmitter) bool {
+		return h.emitters[hopEmitter{a.Hop, a.Emitter}] == nil && !h.closedByHand("emitter", a.Emitter, "", "", start)
+	})
+}
+
 // has says whether a report of that number was read.
 func (e *emitter) has(number uint64) bool {
 	return slices.ContainsFunc(e.reports, func(r *report) bool { return r.Number == number && !r.Ended })

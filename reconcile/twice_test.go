@@ -109,6 +109,10 @@ func (s *stopped) Announced(ctx context.Context, windows []store.WindowKey) (map
 	return s.call().Announced(ctx, windows)
 }
 
+func (s *stopped) Announcers(ctx context.Context, since map[string]time.Time) (map[string][]store.HopEmitter, error) {
+	return s.call().Announcers(ctx, since)
+}
+
 // owned is the store for a judge that has just claimed all streams.
 func (st *stage) owned() *store.Owned {
 	st.t.Helper()

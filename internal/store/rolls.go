@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"iter"
+	"math"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/RoaringBitmap/roaring/v2"
@@ -250,6 +252,45 @@ func (s *Store) Announced(ctx context.Context, windows []WindowKey) (map[WindowK
 		err := r.Scan(&k.Stream, &k.Start, &a.Hop, &emitter, &a.Number, &a.Digest)
 		a.Emitter = uid(emitter)
 		found[k] = append(found[k], a)
+		return err
+	})
+	return found, err
+}
+
+const selectAnnouncers = `
+SELECT DISTINCT stream, hop, emitter
+FROM announced AS a
+INNER JOIN wanted AS w ON w.stream = a.stream
+WHERE a.stream IN (SELECT stream FROM wanted) AND start >= toDateTime({earliest:UInt32}, 'UTC') AND start >= toDateTime(w.since, 'UTC')`
+
+// HopEmitter names an emitter of a hop.
+type HopEmitter struct {
+	Hop     string
+	Emitter wire.UID
+}
+
+// Announcers returns the emitters of which rolls, or foreign UIDs, may be stored of a window that starts at the stream's instant in since or
+// later, by stream.
+func (s *Store) Announcers(ctx context.Context, since map[string]time.Time) (map[string][]HopEmitter, error) {
+	var wanted [][]any
+	earliest := int64(math.MaxUint32)
+	for stream, t := range since {
+		from := max(0, t.Unix())
+		earliest = min(earliest, from)
+		wanted = append(wanted, []any{stream, uint32(from)})
+	}
+	args, err := params{}.value("earliest", earliest).table("wanted", [][2]string{{"stream", "String"}, {"since", "UInt32"}}, wanted)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string][]HopEmitter{}
+	err = s.query(ctx, "read who announced", selectAnnouncers, args, func(r driver.Rows) error {
+		var stream string
+		var one HopEmitter
+		var emitter uuid.UUID
+		err := r.Scan(&stream, &one.Hop, &emitter)
+		one.Emitter = uid(emitter)
+		found[stream] = append(found[stream], one)
 		return err
 	})
 	return found, err
