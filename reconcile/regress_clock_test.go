@@ -139,3 +139,20 @@ func TestAnEmitterThatCameAndWentHoursAgoByItsOwnClockHoldsNothing(t *testing.T)
 	s.hear(aside+80, closing)
 	s.want(s.verdict(minute, "app", "sink"), store.Complete, 0, 0)
 }
+
+// A watermark far in the future held good for all windows to come: a partition that nobody read any more did not keep them open.
+func TestAWatermarkOfTheFutureHoldsForMinutesOnly(t *testing.T) {
+	s := newScene(t)
+	lanes := func(r *wire.Report, second int) *wire.Report {
+		at := five.Add(time.Duration(second) * time.Second)
+		r.LaneCount, r.Lanes = 2, map[string]time.Time{"orders/0": at, "orders/1": at}
+		return r
+	}
+	mad := lanes(s.says("sink", 3, 5, "app"), 100*365*24*3600)
+	s.hear(71, s.says("app", 1, 0), saw(s.says("app", 1, 65), 0, span(0, 9)), mad, lanes(saw(s.says("sink", 2, 70, "app"), 0, span(0, 9)), 70))
+	s.want(s.verdict(0, "app", "sink"), store.Complete, 0, 0)
+	half := saw(s.says("sink", 2, 610, "app"), 9, span(10, 14))
+	half.LaneCount, half.Lanes = 2, map[string]time.Time{"orders/0": five.Add(610 * time.Second)}
+	s.hear(611, saw(s.says("app", 1, 605), 9, span(10, 19)), half)
+	s.want(s.verdict(9, "app", "sink"), store.Settling, 0, 5)
+}

@@ -205,11 +205,15 @@ func (b *insertion) ended(r *Received, digest uint64) {
 	}
 }
 
+// MostAhead is how far a watermark may be ahead of the receipt of its report: as far as the start of a window may be. Nobody knows what
+// enters a hop later; what a clock of another year states would else hold good for all windows to come.
+const MostAhead = 5 * time.Minute
+
 func laneRow(r *Received, digest uint64) []any {
 	top := r.SentAt.UnixMilli()
 	lanes := make(map[string]int64, len(r.Lanes))
 	for lane, watermark := range r.Lanes {
-		lanes[lane] = watermark.UnixMilli()
+		lanes[lane] = min(watermark.UnixMilli(), r.At.Add(MostAhead).UnixMilli())
 		top = max(top, lanes[lane])
 	}
 	windows := make([]time.Time, 0, len(r.Windows))

@@ -35,7 +35,7 @@ type Report struct {
 
 const selectReports = `
 SELECT
-    stream, hop, emitter, carrier, number, digest, ended, epoch, sent_at, min(received_at), any(closed), any(lane_count), any(lanes), any(windows),
+    stream, hop, emitter, carrier, number, digest, ended, epoch, sent_at, min(received_at), any(closed), any(lane_count), argMin(lanes, received_at), any(windows),
     any(after), any(idempotent), any(host)
 FROM (
     SELECT *
