@@ -31,11 +31,14 @@ var (
 	errStopped = errors.New("the server is stopping")
 )
 
-// hub passes changed verdicts on to the live streams and keeps the latest, so that a reader that comes back with
+// describe tells incidents with what people said of them.
+type describe func(context.Context, []store.Incident) ([]api.Incident, error)
+
+// hub passes changed verdicts and incidents on to the live streams and keeps the latest, so that a reader that comes back with
 // its last event id misses none. A reader that is too slow is dropped, and begins again with a snapshot.
 type hub struct {
 	feed    Feed
-	calls   IncidentFeed // nil: no incidents are told
+	tell    describe
 	most    int
 	boot    string // begins every event id: numbers of another run mean nothing here
 	dropped prometheus.Counter
@@ -54,9 +57,9 @@ type hub struct {
 // reader is one live stream; its channel is closed when it was dropped or the hub ends.
 type reader struct{ events chan api.Event }
 
-func newHub(feed Feed, most int, now time.Time, dropped prometheus.Counter) *hub {
+func newHub(feed Feed, tell describe, most int, now time.Time, dropped prometheus.Counter) *hub {
 	return &hub{
-		feed: feed, most: most, boot: strconv.FormatInt(now.UnixMilli(), 36), dropped: dropped,
+		feed: feed, tell: tell, most: most, boot: strconv.FormatInt(now.UnixMilli(), 36), dropped: dropped,
 		readers: map[*reader]struct{}{}, quit: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -111,27 +114,17 @@ func (h *hub) run() {
 func (h *hub) follow() bool {
 	changes, cancel := h.feed.Subscribe()
 	defer cancel()
-	var calls <-chan []store.Incident // nil: none ever come
-	if h.calls != nil {
-		var end func()
-		calls, end = h.calls.Subscribe()
-		defer end()
-	}
 	h.resync()
 	for {
 		select {
 		case <-h.quit:
 			return false
-		case verdicts, ok := <-changes:
+		case next, ok := <-changes:
 			if !ok {
 				return true
 			}
-			h.publish(verdicts)
-		case incidents, ok := <-calls:
-			if !ok {
-				return true
-			}
-			h.tellIncidents(rows(incidents, incidentOf))
+			h.publish(next.Verdicts)
+			h.tellIncidents(next.Incidents)
 		}
 	}
 }
@@ -165,8 +158,16 @@ func (h *hub) publish(verdicts []store.Verdict) {
 	}
 }
 
-// tellIncidents passes incidents on, each as an event of its own.
-func (h *hub) tellIncidents(incidents []api.Incident) {
+// tellIncidents passes incidents on, each as an event of its own. Where the store does not say what people said of them readers begin again.
+func (h *hub) tellIncidents(changed []store.Incident) {
+	if len(changed) == 0 {
+		return
+	}
+	incidents, err := h.tell(context.Background(), changed)
+	if err != nil {
+		h.resync()
+		return
+	}
 	for i := range incidents {
 		data, err := json.Marshal(incidents[i])
 		if err != nil { // cannot be: the shape holds texts, numbers and times of years 1970-2200

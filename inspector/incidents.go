@@ -109,6 +109,20 @@ func (s *Inspector) incidentsOf(ctx context.Context, list []store.Incident) ([]a
 	}), nil
 }
 
+// describeLimit is how long the live streams wait for what people said of an incident.
+const describeLimit = 10 * time.Second
+
+// describe is incidentsOf for the live streams, which nobody's request bounds.
+func (s *Inspector) describe(ctx context.Context, list []store.Incident) ([]api.Incident, error) {
+	ctx, cancel := context.WithTimeout(ctx, describeLimit)
+	defer cancel()
+	told, err := s.incidentsOf(ctx, list)
+	if err != nil {
+		s.Log.Warn("changed incidents could not be told; live streams begin again", "incidents", len(list), "error", err)
+	}
+	return told, err
+}
+
 func incidentOf(i store.Incident) api.Incident {
 	out := api.Incident{
 		ID: i.ID.String(), Stream: i.Stream, Edge: maybeEdge(i.Edge), Cause: string(i.Cause), State: i.State(), First: i.First.UTC(), Last: i.Last.UTC(),
@@ -227,6 +241,5 @@ func (s *Inspector) ackIncident(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	s.hub.tellIncidents(told)
 	return reply(told[0]), nil
 }

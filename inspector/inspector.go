@@ -87,14 +87,9 @@ type Store interface {
 	Ping(ctx context.Context) error
 }
 
-// Feed tells changed verdicts. A subscriber that is too slow finds its channel closed and must subscribe again.
+// Feed tells changed verdicts and incidents. A subscriber that is too slow finds its channel closed and must subscribe again.
 type Feed interface {
-	Subscribe() (changes <-chan []store.Verdict, cancel func())
-}
-
-// IncidentFeed tells changed incidents, as Feed does verdicts.
-type IncidentFeed interface {
-	Subscribe() (changes <-chan []store.Incident, cancel func())
+	Subscribe() (changes <-chan store.Changes, cancel func())
 }
 
 // Deps are what the inspector is built from.
@@ -103,7 +98,6 @@ type Deps struct {
 	Store   Store
 	Feed    Feed         // nil: no changes are told, only heartbeats
 	Access  Access       // who may do what; nil: everybody may do everything, and is called local
-	Calls   IncidentFeed // nil: no incidents are told
 	Reports http.Handler // POST /api/v1/reports; nil in a server whose role has no ingest: answers 404
 	Pages   http.Handler // everything that is not the API; nil: answers 404
 	// Status fills in what this package cannot know: Kafka, lag, reports, quarantined, the last pass, dirty marks, demo.
@@ -167,8 +161,7 @@ func New(deps Deps, config Config) (*Inspector, error) {
 	if err := s.metrics.register(deps.Registry); err != nil {
 		return nil, err
 	}
-	s.hub = newHub(deps.Feed, s.config.Subscribers, deps.Now(), s.metrics.dropped)
-	s.hub.calls = deps.Calls
+	s.hub = newHub(deps.Feed, s.describe, s.config.Subscribers, deps.Now(), s.metrics.dropped)
 	s.engine = s.newEngine()
 	s.api = newAPI(s.engine, s.config.Version)
 	s.routes()
@@ -183,7 +176,7 @@ func New(deps Deps, config Config) (*Inspector, error) {
 // Handler serves the API, the pages, health and metrics.
 func (s *Inspector) Handler() http.Handler { return s.engine }
 
-// Start begins to pass changed verdicts on to the live streams.
+// Start begins to pass changes on to the live streams.
 func (s *Inspector) Start() { s.hub.start() }
 
 // Stop ends the live streams, so that the HTTP server can shut down; new ones are refused. It waits for what Start began.

@@ -21,27 +21,31 @@ import (
 // feed is a source of changes that a test publishes.
 type feed struct {
 	mu         sync.Mutex
-	changes    chan []store.Verdict
+	changes    chan store.Changes
 	subscribed chan struct{} // one value for each subscription
 }
 
 func newFeed() *feed { return &feed{subscribed: make(chan struct{}, 10)} }
 
-func (f *feed) Subscribe() (<-chan []store.Verdict, func()) {
+func (f *feed) Subscribe() (<-chan store.Changes, func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.changes = make(chan []store.Verdict)
+	f.changes = make(chan store.Changes)
 	f.subscribed <- struct{}{}
 	return f.changes, func() {}
 }
 
 func (f *feed) publish(lost uint64) {
+	v := store.Verdict{Stream: "orders", Start: testStart, Edge: appAgent, State: store.Incomplete}
+	v.Lost = lost
+	f.tell(store.Changes{Verdicts: []store.Verdict{v}})
+}
+
+func (f *feed) tell(changed store.Changes) {
 	f.mu.Lock()
 	changes := f.changes
 	f.mu.Unlock()
-	v := store.Verdict{Stream: "orders", Start: testStart, Edge: appAgent, State: store.Incomplete}
-	v.Lost = lost
-	changes <- []store.Verdict{v}
+	changes <- changed
 }
 
 func (f *feed) drop() {
@@ -257,7 +261,7 @@ func TestStopEndsLiveStreamsAndTakesNoNewOnes(t *testing.T) {
 
 func TestASlowReaderIsDroppedAndNobodyWaitsForIt(t *testing.T) {
 	dropped := prometheus.NewCounter(prometheus.CounterOpts{Name: "x"})
-	h := newHub(nil, 10, testNow, dropped)
+	h := newHub(nil, nil, 10, testNow, dropped)
 	r, _, _, _, err := h.join("")
 	if err != nil {
 		t.Fatal(err)
@@ -276,7 +280,7 @@ func TestASlowReaderIsDroppedAndNobodyWaitsForIt(t *testing.T) {
 }
 
 func TestTheRingForgetsWhatIsTooLongAgo(t *testing.T) {
-	h := newHub(nil, 10, testNow, prometheus.NewCounter(prometheus.CounterOpts{Name: "x"}))
+	h := newHub(nil, nil, 10, testNow, prometheus.NewCounter(prometheus.CounterOpts{Name: "x"}))
 	first := h.id(0)
 	for range hubRing {
 		h.publish([]store.Verdict{{}})

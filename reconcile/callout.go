@@ -26,8 +26,8 @@ type IncidentStore interface {
 }
 
 // callOut decides the incidents of the windows just judged. It stands between the verdicts and the marks: a pass that dies before its marks are
-// replaced finds the same windows marked, judges them again and comes here again, whether or not it says anything new. Another reconciler
-// may write the same rows at the same time; of two that saw different verdicts the one that saw more is kept.
+// replaced finds the same windows marked, judges them again and comes here again, whether or not it says anything new. A row is a
+// function of the verdicts it rests on: of two passes that saw different ones the one that saw more is kept.
 func (p *pass) callOut(ctx context.Context, group []*work, standing map[store.WindowKey][]store.Verdict) error {
 	settings, touched := map[string]store.Settings{}, map[string][]store.Verdict{}
 	for _, w := range group {

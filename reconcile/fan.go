@@ -1,31 +1,35 @@
 package reconcile
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/rollcallhq/rollcall/internal/store"
+)
 
 // fanDepth is how many changes a subscriber may fall behind before it is dropped.
 const fanDepth = 64
 
-// Fan tells subscribers what changed. Telling never blocks: the channel of a subscriber that fell behind is closed, and it begins anew from
+// fan tells subscribers what changed. Telling never blocks: the channel of a subscriber that fell behind is closed, and it begins anew from
 // a snapshot. The zero value is ready.
-type Fan[T any] struct {
+type fan struct {
 	mu   sync.Mutex
-	subs map[chan []T]struct{}
+	subs map[chan store.Changes]struct{}
 }
 
 // Subscribe returns a channel of changes and what ends the subscription. The channel is closed when the subscriber fell
 // behind or ended.
-func (f *Fan[T]) Subscribe() (<-chan []T, func()) {
+func (f *fan) Subscribe() (<-chan store.Changes, func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.subs == nil {
-		f.subs = map[chan []T]struct{}{}
+		f.subs = map[chan store.Changes]struct{}{}
 	}
-	c := make(chan []T, fanDepth)
+	c := make(chan store.Changes, fanDepth)
 	f.subs[c] = struct{}{}
 	return c, func() { f.drop(c) }
 }
 
-func (f *Fan[T]) drop(c chan []T) {
+func (f *fan) drop(c chan store.Changes) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, there := f.subs[c]; there {
@@ -34,7 +38,7 @@ func (f *Fan[T]) drop(c chan []T) {
 	}
 }
 
-func (f *Fan[T]) publish(changes []T) {
+func (f *fan) publish(changes store.Changes) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for c := range f.subs {

@@ -7,21 +7,24 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
 const (
 	feedEvery = time.Second      // between two looks at the store
-	feedReach = 10 * time.Second // how long a verdict may take to become visible after the server's clock was read for it
+	feedReach = 10 * time.Second // how long a row may take to become visible after the server's clock was read for it
 )
 
-// FeedStore is where changed verdicts are found.
+// FeedStore is where changed verdicts and incidents are found.
 type FeedStore interface {
 	Now(ctx context.Context) (time.Time, error)
 	ChangedSince(ctx context.Context, since time.Time) ([]store.Changed, error)
+	TouchedSince(ctx context.Context, since time.Time) ([]store.Touch, error)
+	Incidents(ctx context.Context, filter store.IncidentFilter) ([]store.Incident, error)
 }
 
-// Feed tells subscribers which verdicts changed, whichever process judged them: it looks for those stored since it last looked.
+// Feed tells subscribers which verdicts and incidents changed, whichever process stored them: it looks for those stored since it last looked.
 type Feed struct {
 	store FeedStore
 	every time.Duration
@@ -29,10 +32,10 @@ type Feed struct {
 	end   context.CancelFunc // nil before Start
 	done  chan struct{}
 
-	since time.Time // latest instant at which a verdict told was stored; zero before the store first answered
-	told  map[tell]time.Time
+	since time.Time         // latest instant at which something told was stored; zero before the store first answered
+	told  map[any]time.Time // by tell or store.Touch, when it was stored
 
-	Fan[store.Verdict]
+	fan
 }
 
 // tell names a verdict that was told.
@@ -46,7 +49,7 @@ type tell struct {
 // NewFeed returns a feed that tells nothing until Start.
 func NewFeed(s FeedStore, log *slog.Logger) *Feed {
 	return &Feed{
-		store: s, every: feedEvery, log: log, done: make(chan struct{}), told: map[tell]time.Time{},
+		store: s, every: feedEvery, log: log, done: make(chan struct{}), told: map[any]time.Time{},
 	}
 }
 
@@ -67,7 +70,7 @@ func (f *Feed) Stop(ctx context.Context) error {
 	case <-f.done:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("reconcile: stop the feed of verdicts: %w", ctx.Err())
+		return fmt.Errorf("reconcile: stop the feed of changes: %w", ctx.Err())
 	}
 }
 
@@ -77,7 +80,7 @@ func (f *Feed) run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		if err := f.look(ctx); err != nil && ctx.Err() == nil {
-			f.log.Warn("changed verdicts could not be read; trying again", "error", err, "away", errors.Is(err, store.ErrAway))
+			f.log.Warn("what changed could not be read; trying again", "error", err, "away", errors.Is(err, store.ErrAway))
 		}
 		select {
 		case <-ctx.Done():
@@ -96,14 +99,41 @@ func (f *Feed) look(ctx context.Context) error {
 		}
 		f.since = now
 	}
-	changed, err := f.store.ChangedSince(ctx, f.since.Add(-feedReach))
+	from := f.since.Add(-feedReach)
+	verdicts, err := f.store.ChangedSince(ctx, from)
 	if err != nil {
 		return err
 	}
-	if fresh := f.fresh(changed); len(fresh) > 0 {
-		f.publish(fresh)
+	touched, err := f.store.TouchedSince(ctx, from)
+	if err != nil {
+		return err
 	}
+	incidents, err := f.incidents(ctx, touched)
+	if err != nil {
+		return err
+	}
+	if fresh := f.fresh(verdicts); len(fresh)+len(incidents) > 0 {
+		f.publish(store.Changes{Verdicts: fresh, Incidents: incidents})
+	}
+	for _, t := range touched {
+		f.note(t, t.StoredAt)
+	}
+	f.forget()
 	return nil
+}
+
+// incidents reads those that were touched and not told since. They are read as they are now: what is between two looks is told as one change.
+func (f *Feed) incidents(ctx context.Context, touched []store.Touch) ([]store.Incident, error) {
+	var ids []wire.UID
+	for _, t := range touched {
+		if _, before := f.told[t]; !before {
+			ids = append(ids, t.Incident)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return f.store.Incidents(ctx, store.IncidentFilter{IDs: ids})
 }
 
 // fresh leaves out what was told before, and what was withdrawn.
@@ -112,18 +142,27 @@ func (f *Feed) fresh(changed []store.Changed) []store.Verdict {
 	for i := range changed {
 		c := &changed[i]
 		t := tell{store.WindowKey{Stream: c.Stream, Start: c.Start}, c.Edge, c.Revision, c.DecidedAt.UnixMilli()}
-		if _, before := f.told[t]; before {
-			continue
-		}
-		f.told[t], f.since = c.StoredAt, later(f.since, c.StoredAt)
-		if c.State != store.Withdrawn {
+		if f.note(t, c.StoredAt) && c.State != store.Withdrawn {
 			fresh = append(fresh, c.Verdict)
 		}
 	}
+	return fresh
+}
+
+// note says whether something is new, and keeps that it was told.
+func (f *Feed) note(what any, stored time.Time) bool {
+	if _, before := f.told[what]; before {
+		return false
+	}
+	f.told[what], f.since = stored, later(f.since, stored)
+	return true
+}
+
+// forget drops what is too long ago to be read again.
+func (f *Feed) forget() {
 	for t, stored := range f.told {
 		if stored.Before(f.since.Add(-feedReach)) {
 			delete(f.told, t)
 		}
 	}
-	return fresh
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
@@ -61,10 +62,65 @@ func TestTheFeedTellsEachVerdictOnceThoughTheStoreWasAway(t *testing.T) {
 	if len(changes) != 1 {
 		t.Fatalf("%d changes are told", len(changes))
 	}
-	told := <-changes
+	told := (<-changes).Verdicts
 	if len(told) != 2 || told[0].Revision != 1 || told[1].Revision != 2 {
 		t.Errorf("told %+v", told)
 	}
+}
+
+// untold is a store that is away where changed incidents are read.
+type untold struct {
+	*store.Store
+	away bool
+}
+
+func (u *untold) Incidents(ctx context.Context, filter store.IncidentFilter) ([]store.Incident, error) {
+	if u.away {
+		return nil, errors.New("away")
+	}
+	return u.Store.Incidents(ctx, filter)
+}
+
+// An incident is told at each change, be it what people said of it, as it then is, though the store was away when it was to be read.
+func TestTheFeedTellsIncidentsAtEachChangeWhicheverProcessStoredIt(t *testing.T) {
+	s := &untold{Store: openStore(t), away: true}
+	feed := NewFeed(s, slog.New(slog.DiscardHandler))
+	feed.mustLook(t)
+	changes, cancel := feed.Subscribe()
+	defer cancel()
+	i := store.Incident{ID: wire.UID{15: 1}, Stream: "orders", Cause: store.CauseLoss, First: five, Last: five, FirstBad: five, Windows: 1, Bad: 1, Lost: 3, Version: 1}
+	put := func() {
+		t.Helper()
+		if err := s.AddIncidents(t.Context(), []store.Incident{i}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put()
+	decide(t, s.Store, "orders", 1, store.Incomplete)
+	if err := feed.look(t.Context()); err == nil {
+		t.Error("a store that is away is not told")
+	}
+	s.away = false
+	told := func(lost uint64, verdicts int) {
+		t.Helper()
+		for range 3 {
+			feed.mustLook(t)
+		}
+		if len(changes) != 1 {
+			t.Fatalf("%d changes are told", len(changes))
+		}
+		if c := <-changes; len(c.Incidents) != 1 || c.Incidents[0].Lost != lost || len(c.Verdicts) != verdicts {
+			t.Fatalf("told %+v", c)
+		}
+	}
+	told(3, 1)
+	i.Lost, i.Version = 5, 2
+	put()
+	told(5, 0)
+	if err := s.AddAck(t.Context(), store.Ack{Incident: i.ID, At: five, Who: "local"}); err != nil {
+		t.Fatal(err)
+	}
+	told(5, 0)
 }
 
 func TestTheFeedForgetsWhatItNeedNotTellApart(t *testing.T) {
@@ -76,6 +132,7 @@ func TestTheFeedForgetsWhatItNeedNotTellApart(t *testing.T) {
 		if fresh := feed.fresh([]store.Changed{at(n)}); len(fresh) != 1 {
 			t.Fatalf("%d of one are fresh", len(fresh))
 		}
+		feed.forget()
 	}
 	if most := int(feedReach/time.Second) + 1; len(feed.told) > most {
 		t.Errorf("%d are kept, of which %d could come again", len(feed.told), most)
@@ -88,7 +145,7 @@ func TestTheFeedDropsASubscriberThatDoesNotRead(t *testing.T) {
 	slow, cancel := feed.Subscribe()
 	defer cancel()
 	for range fanDepth + 1 {
-		feed.publish([]store.Verdict{{Stream: "orders"}})
+		feed.publish(store.Changes{Verdicts: []store.Verdict{{Stream: "orders"}}})
 	}
 	n := 0
 	for range slow {

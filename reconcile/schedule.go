@@ -36,7 +36,6 @@ type Reconciler struct {
 	shares  Shares
 	config  Config
 	log     *slog.Logger
-	calls   Fan[store.Incident]
 	metrics metrics
 
 	mu   sync.Mutex
@@ -94,9 +93,6 @@ func newMetrics() metrics {
 	}
 }
 
-// Incidents is where incidents that this process opened, changed or resolved are told.
-func (r *Reconciler) Incidents() *Fan[store.Incident] { return &r.calls }
-
 // Health returns how the reconciler is doing.
 func (r *Reconciler) Health() Health {
 	r.mu.Lock()
@@ -143,9 +139,6 @@ func (r *Reconciler) pass(ctx context.Context) {
 	r.metrics.seconds.Observe(took.Seconds())
 	for i := range said {
 		r.metrics.verdicts.WithLabelValues(said[i].State.String()).Inc()
-	}
-	if len(p.incidents) > 0 {
-		r.calls.publish(p.incidents)
 	}
 	for i := range p.incidents {
 		r.metrics.incidents.WithLabelValues(string(p.incidents[i].Cause), p.incidents[i].State()).Inc()

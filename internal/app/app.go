@@ -64,7 +64,6 @@ type App struct {
 	consumer    *ingest.Consumer
 	kafka       *kgo.Client // where there is no consumer
 	member      *share.Member
-	reconciler  *reconcile.Reconciler
 	feed        *reconcile.Feed
 	inspector   *inspector.Inspector
 	ready       atomic.Bool
@@ -213,7 +212,6 @@ func (a *App) startReconciler(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.reconciler = r
 	a.stack.push("reconciler", r.Stop)
 	return r.Start(context.WithoutCancel(ctx))
 }
@@ -233,9 +231,6 @@ func (a *App) startInspector(context.Context) error {
 	deps := inspector.Deps{Store: a.store, Status: a.status, Ready: a.readiness, Registry: a.registry, Log: a.log}
 	if a.config.Role.answers() {
 		deps.Auditor, deps.Feed, deps.Pages = reconcile.NewReader(a.store), a.feed, web.Handler()
-	}
-	if a.reconciler != nil {
-		deps.Calls = a.reconciler.Incidents()
 	}
 	if a.intake != nil {
 		deps.Reports = a.intake.Handler()

@@ -102,7 +102,7 @@ func (j judge) Hold() (reconcile.Store, func(reconcile.Health)) {
 func (a *App) startFeed(context.Context) error {
 	a.feed = reconcile.NewFeed(a.store, a.log)
 	a.feed.Start()
-	a.stack.push("feed of verdicts", a.feed.Stop)
+	a.stack.push("feed of changes", a.feed.Stop)
 	return nil
 }
 

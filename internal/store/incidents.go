@@ -56,8 +56,21 @@ func (s *Store) LastTraffic(ctx context.Context, streams []string) (map[string]t
 	return found, err
 }
 
+const incidentColumns = `
+    id, stream, edge_from, edge_to, cause, first, last, seconds, windows, bad, first_bad, lost, expected, opened_at, since, text, version`
+
+// incidentTypes are the types of incidentColumns, in their order.
+var incidentTypes = []string{
+	"UUID", "String", "String", "String", "String", "DateTime('UTC')", "DateTime('UTC')", "UInt32", "UInt32", "UInt32", "DateTime('UTC')",
+	"UInt64", "UInt64", "Int64", "Int64", "String", "UInt64",
+}
+
 // AddIncidents stores incidents; of several of the same id the one of the highest version is kept.
 func (s *Store) AddIncidents(ctx context.Context, incidents []Incident) error {
+	return s.addIncidents(ctx, incidents, nil)
+}
+
+func (s *Store) addIncidents(ctx context.Context, incidents []Incident, held []Claim) error {
 	rows := make([][]any, len(incidents))
 	for n := range incidents {
 		i := &incidents[n]
@@ -66,14 +79,12 @@ func (s *Store) AddIncidents(ctx context.Context, incidents []Incident) error {
 			i.Lost, i.Expected, ms(i.OpenedAt), ms(i.Since), i.Text, i.Version,
 		}
 	}
-	return s.insert(ctx, "incidents", rows)
+	return s.insertHeld(ctx, given{table: "incidents", columns: incidentColumns, types: incidentTypes, storedAt: true, rows: rows}, held)
 }
 
 // selectIncidents finds for every incident how far those before it reach, and which one reaches furthest.
 const selectIncidents = `
-SELECT
-    id, stream, edge_from, edge_to, cause, first, last, seconds, windows, bad, first_bad, lost, expected, opened_at, since, text, version,
-    reach >= first, cover
+SELECT` + incidentColumns + `, reach >= first, cover
 FROM (
     SELECT *, max(last) OVER earlier AS reach, argMax(id, (last, -toInt64(toUnixTimestamp(first)))) OVER earlier AS cover
     FROM incidents FINAL
@@ -134,8 +145,7 @@ func scanIncident(r driver.Rows) (Incident, error) {
 }
 
 const selectStopped = `
-SELECT
-    id, stream, edge_from, edge_to, cause, first, last, seconds, windows, bad, first_bad, lost, expected, opened_at, since, text, version, 0, id
+SELECT` + incidentColumns + `, 0, id
 FROM incidents FINAL
 WHERE stream IN (SELECT stream FROM wanted) AND cause = 'stopped' AND bad > 0`
 
@@ -156,7 +166,10 @@ func (s *Store) StoppedIncidents(ctx context.Context, streams []string) (map[str
 
 // AddAck stores that somebody took notice of an incident.
 func (s *Store) AddAck(ctx context.Context, a Ack) error {
-	return s.insert(ctx, "incident_acks", [][]any{{id(a.Incident), ms(a.At), a.Who, a.Note}})
+	return s.insertHeld(ctx, given{
+		table: "incident_acks", columns: "incident, at, who, note", types: []string{"UUID", "Int64", "String", "String"}, storedAt: true,
+		rows: [][]any{{id(a.Incident), ms(a.At), a.Who, a.Note}},
+	}, nil)
 }
 
 const selectAcks = `SELECT incident, at, who, note FROM incident_acks WHERE incident IN (SELECT id FROM wanted) ORDER BY incident, at`

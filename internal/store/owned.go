@@ -51,6 +51,11 @@ func (o *Owned) AddVerdicts(ctx context.Context, verdicts []Verdict) error {
 	return o.addVerdicts(ctx, verdicts, o.held)
 }
 
+// AddIncidents is that of Store, of the streams held.
+func (o *Owned) AddIncidents(ctx context.Context, incidents []Incident) error {
+	return o.addIncidents(ctx, incidents, o.held)
+}
+
 // KeepClosedSeen is that of Store, of the streams held.
 func (o *Owned) KeepClosedSeen(ctx context.Context, hops []HopWindow) error {
 	return o.keepClosedSeen(ctx, hops, o.held)

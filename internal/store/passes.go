@@ -39,37 +39,3 @@ func (s *Store) Passes(ctx context.Context) ([]SharePass, error) {
 	})
 	return passes, err
 }
-
-// Changed is a verdict with the instant the server stored it.
-type Changed struct {
-	Verdict
-	StoredAt time.Time
-}
-
-const selectChanged = `
-SELECT` + verdictColumns + `, stored_at
-FROM verdicts
-WHERE stored_at >= {since:Int64}
-ORDER BY stored_at, decided_at`
-
-// ChangedSince returns the verdicts stored from an instant of the server's clock on, the oldest first. A verdict becomes visible a moment
-// after its instant, so that who follows them must look back further than the last one seen.
-func (s *Store) ChangedSince(ctx context.Context, since time.Time) ([]Changed, error) {
-	var found []Changed
-	err := s.query(ctx, "read changed verdicts", selectChanged, params{}.value("since", since.UnixMilli()), func(r driver.Rows) error {
-		var stored int64
-		v, err := scanVerdict(r, &stored)
-		found = append(found, Changed{v, at(stored)})
-		return err
-	})
-	return found, err
-}
-
-const selectNow = `SELECT toUnixTimestamp64Milli(now64(3))`
-
-// Now returns the server's clock.
-func (s *Store) Now(ctx context.Context) (time.Time, error) {
-	var now int64
-	err := s.query(ctx, "ask the time", selectNow, params{}, func(r driver.Rows) error { return r.Scan(&now) })
-	return at(now), err
-}

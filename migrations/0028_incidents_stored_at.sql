@@ -1,0 +1,4 @@
+-- When the server stored the row, by its own clock: by this the live streams of every process find what is new.
+ALTER TABLE incidents
+    ADD COLUMN IF NOT EXISTS stored_at Int64 DEFAULT 0 COMMENT 'Unix ms; 0 where it was not kept',
+    ADD INDEX IF NOT EXISTS by_stored stored_at TYPE minmax GRANULARITY 1

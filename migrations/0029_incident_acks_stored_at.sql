@@ -1,0 +1,3 @@
+ALTER TABLE incident_acks
+    ADD COLUMN IF NOT EXISTS stored_at Int64 DEFAULT 0 COMMENT 'Unix ms; 0 where it was not kept',
+    ADD INDEX IF NOT EXISTS by_stored stored_at TYPE minmax GRANULARITY 1
