@@ -218,7 +218,7 @@ func (a *App) startReconciler(ctx context.Context) error {
 
 // startNotifier comes before the reconciler, so that it stops after it: what the last pass found may still be told.
 func (a *App) startNotifier(ctx context.Context) error {
-	n, err := notify.New(notify.Deps{Store: a.store, Names: reconcile.NewReader(a.store), Registry: a.registry, Log: a.log}, a.config.Notify)
+	n, err := notify.New(notify.Deps{Store: a.store, Shares: a.member, Names: reconcile.NewReader(a.store), Registry: a.registry, Log: a.log}, a.config.Notify)
 	if err != nil {
 		return err
 	}

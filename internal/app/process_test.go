@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/rollcallhq/rollcall/inspector/api"
+	"github.com/rollcallhq/rollcall/internal/notify"
 	"github.com/rollcallhq/rollcall/internal/store"
 	"github.com/rollcallhq/rollcall/internal/testenv"
 	"github.com/rollcallhq/rollcall/migrations"
@@ -32,6 +33,16 @@ type place struct {
 	Role                 Role
 	ClickHouse, Database string
 	Brokers              []string
+	Hook                 string        // who is called of incidents; empty: nobody
+	Hold                 time.Duration // how long an incident must stand before
+}
+
+// notify is who is told of incidents.
+func (p place) notify() notify.Config {
+	if p.Hook == "" {
+		return notify.Config{}
+	}
+	return notify.Config{Hold: p.Hold, Receivers: []notify.Receiver{{Name: "oncall", Type: notify.Webhook, URL: p.Hook, AllowPrivate: true}}}
 }
 
 // serveChild serves until it is told to end, as main does; it says its address on standard output.
@@ -46,6 +57,7 @@ func serveChild(text string) int {
 	a, err := Start(ctx, Config{
 		Role: at.Role, Listen: "127.0.0.1:0", Version: "test", KafkaBrokers: at.Brokers,
 		ClickHouse: store.Config{Addrs: []string{at.ClickHouse}, Database: at.Database, User: "default"},
+		Notify:     at.notify(),
 		Log:        slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err != nil {

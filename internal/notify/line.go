@@ -52,8 +52,16 @@ func (l *line) run(ctx context.Context) {
 	}
 }
 
-// round sends what is due, some at a time.
+// round sends what is due of the streams held, some at a time. The claims are read first: whoever had one before wrote down what was told before
+// it could be made.
 func (l *line) round(ctx context.Context) error {
+	held := map[uint32]store.Claim{}
+	for _, c := range l.Shares.Held() {
+		held[c.Share] = c
+	}
+	if len(held) == 0 {
+		return nil
+	}
 	due, err := l.due(ctx)
 	if err != nil {
 		return err
@@ -61,17 +69,34 @@ func (l *line) round(ctx context.Context) error {
 	slots := make(chan struct{}, atOnce)
 	var all sync.WaitGroup
 	for _, i := range due {
+		claim, ours := held[store.ShareOf(i.Stream)]
+		if !ours {
+			continue
+		}
 		select {
 		case <-ctx.Done():
 		case slots <- struct{}{}:
 			all.Go(func() {
 				defer func() { <-slots }()
-				l.tell(ctx, i)
+				l.tellHeld(ctx, i, claim)
 			})
 		}
 	}
 	all.Wait()
 	return nil
+}
+
+// tellHeld tells while the claim of the stream stands. A process that was stopped since it looked what is due, and wakes, so tells nothing that
+// another has told meanwhile.
+func (l *line) tellHeld(ctx context.Context, i store.Incident, claim store.Claim) {
+	done, ok, err := l.Shares.Keep(ctx, claim)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		l.Log.Error("nobody is told while it is not known who is to tell", "receiver", l.receiver.Name, "incident", i.ID.String(), "error", err)
+	case ok:
+		defer done()
+		l.tell(ctx, i)
+	}
 }
 
 // due lists the incidents of which the receiver must be told: what is open and was not told so, what was told open and is not, and for Alertmanager also

@@ -26,6 +26,14 @@ type Store interface {
 	Silences(ctx context.Context, now time.Time) ([]store.Silence, error)
 }
 
+// Shares says of which streams this process is to tell. Every process that judges has a notifier, and of each stream exactly the one that holds its
+// claim tells.
+type Shares interface {
+	Held() []store.Claim
+	// Keep says whether a claim still stands; where it does, whoever claims next waits a while for done.
+	Keep(ctx context.Context, c store.Claim) (done func(), ok bool, err error)
+}
+
 // Names tells the events that a window lost, with the host that had them last.
 type Names interface {
 	Named(ctx context.Context, stream string, start time.Time, edge store.Edge, kind, after string, limit int, now time.Time) ([]store.Named, string, bool, error)
@@ -34,6 +42,7 @@ type Names interface {
 // Deps are what a notifier is built from.
 type Deps struct {
 	Store    Store
+	Shares   Shares
 	Names    Names // nil: hosts are not named
 	Registry prometheus.Registerer
 	Log      *slog.Logger

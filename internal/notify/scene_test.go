@@ -118,6 +118,33 @@ func (s *scene) put(i store.Incident) {
 	}
 }
 
+// holder holds claims in the store.
+type holder struct {
+	store  *store.Store
+	claims []store.Claim
+}
+
+func (h holder) Held() []store.Claim { return h.claims }
+
+func (h holder) Keep(ctx context.Context, c store.Claim) (func(), bool, error) {
+	lost, err := h.store.Lost(ctx, []store.Claim{c})
+	return func() {}, len(lost) == 0, err
+}
+
+// claim claims all streams from whoever has them.
+func (s *scene) claim() holder {
+	s.Helper()
+	var shares []uint32
+	for share := range uint32(store.Shares) {
+		shares = append(shares, share)
+	}
+	claims, err := s.store.Claim(s.Context(), shares)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return holder{s.store, claims}
+}
+
 // start runs a notifier until stop is called or the test ends.
 func (s *scene) start(change func(*Config), receivers ...Receiver) (stop func()) {
 	s.Helper()
@@ -128,7 +155,7 @@ func (s *scene) start(change func(*Config), receivers ...Receiver) (stop func())
 	if change != nil {
 		change(&c)
 	}
-	n, err := New(Deps{Store: s.store, Names: hosts("web-17"), Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)}, c)
+	n, err := New(Deps{Store: s.store, Shares: s.claim(), Names: hosts("web-17"), Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)}, c)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -174,7 +201,7 @@ func (s *scene) idle() {
 	s.Helper()
 	var looks atomic.Int32
 	probe := &counting{Store: s.store, looks: &looks}
-	n, err := New(Deps{Store: probe, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)},
+	n, err := New(Deps{Store: probe, Shares: holder{s.store, []store.Claim{{}}}, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)},
 		Config{Receivers: []Receiver{{Name: "probe", Type: Webhook, URL: "http://192.0.2.1/"}}, Every: 20 * time.Millisecond, Hold: time.Hour * 1e6})
 	if err != nil {
 		s.Fatal(err)

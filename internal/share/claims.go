@@ -86,7 +86,7 @@ func (m *Member) yield(ctx context.Context) error {
 		if m.held[c.Share] != c {
 			continue
 		}
-		delete(m.held, c.Share)
+		m.drop(c.Share)
 		if _, ours := m.assigned[c.Share]; ours {
 			m.assigned[c.Share] = time.Now().Add(2 * m.config.Check)
 		}

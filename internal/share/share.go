@@ -80,12 +80,13 @@ type Member struct {
 	passing sync.RWMutex // held for reading by a pass
 
 	mu       sync.Mutex
-	decided  bool                   // the group has said what is ours, be it nothing
-	adrift   bool                   // the group was lost: what is held is kept until somebody else claims it
-	assigned map[uint32]time.Time   // shares that are ours, and from when on they may be claimed
-	held     map[uint32]store.Claim // shares that are claimed
-	noted    time.Time              // the last pass that was told to the store
-	last     store.SharePass        // the last pass made: only At and Took
+	decided  bool                            // the group has said what is ours, be it nothing
+	adrift   bool                            // the group was lost: what is held is kept until somebody else claims it
+	assigned map[uint32]time.Time            // shares that are ours, and from when on they may be claimed
+	held     map[uint32]store.Claim          // shares that are claimed
+	kept     map[store.Claim]*sync.WaitGroup // of those held, what Keep was called for
+	noted    time.Time                       // the last pass that was told to the store
+	last     store.SharePass                 // the last pass made: only At and Took
 }
 
 type metrics struct {
@@ -97,7 +98,7 @@ type metrics struct {
 func New(claims Claims, config Config, registry prometheus.Registerer, log *slog.Logger) (*Member, error) {
 	m := &Member{
 		claims: claims, config: config.withDefaults(), log: log, done: make(chan struct{}), kick: make(chan struct{}, 1),
-		assigned: map[uint32]time.Time{}, held: map[uint32]store.Claim{},
+		assigned: map[uint32]time.Time{}, held: map[uint32]store.Claim{}, kept: map[store.Claim]*sync.WaitGroup{},
 		metrics: metrics{
 			held: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollcall_reconcile_shares", Help: "Shares of the streams that this process judges; all processes together have 16."}),
 			lost: prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_reconcile_shares_lost_total", Help: "Shares that another process claimed while this one still held them: it was cut off or stopped, and what it then judged was left out."}),
@@ -199,24 +200,32 @@ func (m *Member) assign(partitions []int32) {
 		}
 	}
 	if m.adrift { // all that is ours was just named
-		maps.DeleteFunc(m.held, func(share uint32, _ store.Claim) bool { _, ours := m.assigned[share]; return !ours })
+		for share := range m.held {
+			if _, ours := m.assigned[share]; !ours {
+				m.drop(share)
+			}
+		}
 	}
 	m.decided, m.adrift = true, false
 	m.mu.Unlock()
 	m.wake()
 }
 
-// revoke gives shares back: the group waits for it, and it for the pass under way, so that whoever is next begins where that ends.
+// revoke gives shares back: the group waits for it, and it for the pass under way and for what is kept, so that whoever is next begins where
+// that ends.
 func (m *Member) revoke(partitions []int32) {
+	var kept []*sync.WaitGroup
 	m.mu.Lock()
 	for _, p := range partitions {
 		delete(m.assigned, uint32(p))
-		delete(m.held, uint32(p))
+		if one := m.drop(uint32(p)); one != nil {
+			kept = append(kept, one)
+		}
 	}
 	m.metrics.held.Set(float64(len(m.held)))
 	m.mu.Unlock()
 	if len(partitions) > 0 {
-		m.awaitPass()
+		m.await(kept)
 	}
 }
 
@@ -229,11 +238,15 @@ func (m *Member) lose() {
 	m.adrift = true
 }
 
-func (m *Member) awaitPass() {
+// await waits for the pass under way and what is kept, no longer than handOver.
+func (m *Member) await(kept []*sync.WaitGroup) {
 	ended := make(chan struct{})
 	go func() {
 		m.passing.Lock()
 		m.passing.Unlock() //nolint:staticcheck // only to have waited
+		for _, one := range kept {
+			one.Wait()
+		}
 		close(ended)
 	}()
 	limit := time.NewTimer(handOver)
@@ -241,7 +254,7 @@ func (m *Member) awaitPass() {
 	select {
 	case <-ended:
 	case <-limit.C:
-		m.log.Warn("the pass under way took too long: the streams are handed over without it", "waited", handOver)
+		m.log.Warn("what is under way took too long: the streams are handed over without it", "waited", handOver)
 	}
 }
 
