@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -67,6 +68,9 @@ type App struct {
 	feed        *reconcile.Feed
 	inspector   *inspector.Inspector
 	ready       atomic.Bool
+	server      *http.Server
+	handler     atomic.Pointer[http.Handler] // of all requests, once everything has started
+	awaited     atomic.Pointer[string]       // what the start waits for; empty: nothing
 	passes      struct {
 		sync.Mutex
 		known []store.SharePass // as last read
@@ -76,6 +80,10 @@ type App struct {
 // Run serves until ctx ends or a part fails, and then stops: intake first, then what is queued is stored and committed, then all else.
 func Run(ctx context.Context, c Config) error {
 	a, err := Start(ctx, c)
+	if endedStarting(ctx, err) {
+		c.Log.Info("told to end before everything had started", "error", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -86,7 +94,8 @@ func Run(ctx context.Context, c Config) error {
 	return errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 }
 
-// Start starts everything and returns once requests are answered. What was started before a failure is stopped again.
+// Start starts everything and returns once requests are answered. While ClickHouse or Kafka is away it waits for them, until ctx ends; then, too, it
+// says at its address that it lives and is not ready. What was started before a failure is stopped again.
 func Start(ctx context.Context, c Config) (*App, error) {
 	if c.Role == "" {
 		c.Role = All
@@ -98,7 +107,7 @@ func Start(ctx context.Context, c Config) (*App, error) {
 	a.stack.log = c.Log
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, start := range a.parts() {
-		if err := start(ctx); err != nil {
+		if err := a.begin(ctx, start); err != nil {
 			return nil, errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
 		}
 	}
@@ -147,17 +156,19 @@ func (a *App) openStore(ctx context.Context) error {
 	if a.config.ClickHouse.Database == "" {
 		a.config.ClickHouse.Database = "rollcall"
 	}
-	s, err := store.Connect(ctx, a.config.ClickHouse)
+	if a.store == nil {
+		s, err := store.Connect(ctx, a.config.ClickHouse)
+		if err != nil {
+			return err
+		}
+		a.store = s
+		a.stack.push("store", func(context.Context) error { return s.Close() })
+	}
+	applied, err := a.store.Migrate(ctx, migrations.Files)
 	if err != nil {
 		return err
 	}
-	a.store = s
-	a.stack.push("store", func(context.Context) error { return s.Close() })
-	applied, err := s.Migrate(ctx, migrations.Files)
-	if err != nil {
-		return err
-	}
-	if synced, err := s.Synced(ctx); err == nil && !synced {
+	if synced, err := a.store.Synced(ctx); err == nil && !synced {
 		a.log.Warn("this ClickHouse answers before what it took is on disk: set fsync_after_insert and fsync_part_directory to 1 in its merge_tree settings")
 	}
 	a.log.Info("store is ready", "database", a.config.ClickHouse.Database, "migrations", len(applied))
@@ -165,7 +176,9 @@ func (a *App) openStore(ctx context.Context) error {
 }
 
 func (a *App) startKafka(ctx context.Context) error {
-	a.brokers = a.config.KafkaBrokers
+	if len(a.brokers) == 0 {
+		a.brokers = a.config.KafkaBrokers
+	}
 	if len(a.brokers) == 0 {
 		child, err := embedded.StartKafka(ctx, embedded.KafkaConfig{Dir: filepath.Join(a.config.Data, "kafka")})
 		if err != nil {
@@ -175,12 +188,21 @@ func (a *App) startKafka(ctx context.Context) error {
 		a.watch("embedded Kafka", child.Done(), child.Err)
 		a.brokers = child.Brokers()
 	}
-	access := a.config.KafkaAccess
-	err := access.refused(ingest.EnsureTopic(ctx, a.brokers, ingest.TopicConfig{Opts: access.options()}))
+	err := a.makeTopic(ctx, func(ctx context.Context, opts []kgo.Opt) error {
+		return ingest.EnsureTopic(ctx, a.brokers, ingest.TopicConfig{Opts: opts})
+	})
 	if err != nil || a.config.Role.takesReports() {
 		return err
 	}
 	return a.watchKafka()
+}
+
+// makeTopic makes one attempt at a topic. It asks Kafka a few times only, so that what is wrong is known soon.
+func (a *App) makeTopic(ctx context.Context, ensure func(context.Context, []kgo.Opt) error) error {
+	ctx, cancel := context.WithTimeout(ctx, kafkaLimit)
+	defer cancel()
+	access := a.config.KafkaAccess
+	return kafkaAway(access.refused(ensure(ctx, append(access.options(), kgo.RequestRetries(3)))))
 }
 
 func (a *App) startIntake(context.Context) error {

@@ -94,20 +94,19 @@ func (a *App) listen(ctx context.Context) error {
 		return fmt.Errorf("listen on %s: %w", a.config.Listen, err)
 	}
 	a.addr = listener.Addr().String()
-	server := inspector.Server(a.addr, a.inspector.Handler())
+	server := inspector.Server(a.addr, http.HandlerFunc(a.answer))
 	if a.certificate != nil {
 		server.TLSConfig = a.certificate.Config()
 	}
 	server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)
-	a.inspector.Start()
+	a.server = server
 	a.stack.push("HTTP server", server.Shutdown)
-	a.stack.push("live streams", a.inspector.Stop)
 	go func() {
 		if err := serve(server, listener); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- fmt.Errorf("HTTP server: %w", err)
 		}
 	}()
-	a.ready.Store(true)
+	a.log.Info("listening", "url", a.URL())
 	return nil
 }
 

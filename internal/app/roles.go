@@ -49,9 +49,10 @@ func (c Config) checkRole() error {
 	return errors.Join(missing...)
 }
 
-// parts are what the role starts, in this order, and stops in reverse: what takes requests in stops first, and the store last.
+// parts are what the role starts, in this order, and stops in reverse: what takes requests in stops first, and the store last. The server listens
+// from the beginning, to say that it is not ready.
 func (a *App) parts() []func(context.Context) error {
-	parts := []func(context.Context) error{a.openDoor, a.openDebug, a.startClickHouse, a.openStore, a.startKafka}
+	parts := []func(context.Context) error{a.openDoor, a.openDebug, a.listen, a.startClickHouse, a.openStore, a.startKafka}
 	if a.config.Role.takesReports() {
 		parts = append(parts, a.startIntake, a.startConsumer)
 	}
@@ -61,12 +62,15 @@ func (a *App) parts() []func(context.Context) error {
 	if a.config.Role.answers() {
 		parts = append(parts, a.startFeed)
 	}
-	return append(parts, a.startInspector, a.applyStreams, a.listen)
+	return append(parts, a.startInspector, a.applyStreams, a.open)
 }
 
 // startMember joins those who share the streams.
 func (a *App) startMember(ctx context.Context) error {
-	if err := share.EnsureTopic(ctx, a.brokers, share.Topic, a.config.KafkaAccess.options()...); err != nil {
+	err := a.makeTopic(ctx, func(ctx context.Context, opts []kgo.Opt) error {
+		return share.EnsureTopic(ctx, a.brokers, share.Topic, opts...)
+	})
+	if err != nil {
 		return err
 	}
 	host, _ := os.Hostname() // without a name the process id must do
