@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/inspector/api"
+	"github.com/rollcallhq/rollcall/internal/latency"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
@@ -53,6 +53,10 @@ func TestWrongRequestsAreToldWhatIsWrong(t *testing.T) {
 		{"unknown kind", "GET", "/streams/orders/windows/2026-11-22T05:09:00Z/uids?edge=app..agent&kind=gone", "", 400, "is not one of lost"},
 		{"uids of an unknown edge", "GET", "/streams/orders/windows/2026-11-22T05:09:00Z/uids?edge=app..sink", "", 404, "no window"},
 		{"evidence of no window", "GET", "/streams/orders/windows/2026-11-22T01:00:00Z/evidence", "", 404, "no window"},
+		{"a month of latency", "GET", "/streams/orders/latency?from=2026-11-01T00:00:00Z", "", 400, "at most 168h"},
+		{"latency of no edge", "GET", "/streams/orders/latency?edge=app", "", 400, "as app..agent"},
+		{"latency with a cursor of another list", "GET", "/streams/orders/latency?cursor=eHk", "", 400, "not a cursor of this list"},
+		{"latency of an unknown stream", "GET", "/streams/nope/latency", "", 404, `no stream "nope"`},
 		{"unknown hop", "GET", "/streams/orders/watermark?hop=nowhere", "", 400, `leads to a hop "nowhere"; its edges are app..agent, agent..sink`},
 		{"first hop", "GET", "/streams/orders/watermark?hop=app", "", 400, `leads to a hop "app"`},
 		{"hour of the wrong form", "GET", "/streams/orders/hours/2026-11-22", "", 400, "as 2026-11-22T05"},
@@ -104,7 +108,7 @@ func TestAStoreThatIsAwayIsSaidSoOnEveryCall(t *testing.T) {
 	f.auditor.err = fmt.Errorf("reconcile: read: %w", store.ErrAway)
 	f.store.err = store.ErrAway
 	for _, path := range []string{
-		"/streams", "/streams/orders", "/streams/orders/windows", "/hours", "/streams/orders/watermark", "/quarantine",
+		"/streams", "/streams/orders", "/streams/orders/windows", "/streams/orders/latency", "/hours", "/streams/orders/watermark", "/quarantine",
 		"/uids/0199f09c-1d2e-8abc-9def-012300000007", "/stream",
 	} {
 		w := f.ask("GET", "/api/v1"+path, "")
@@ -212,7 +216,7 @@ func TestTheFirstPageOfAMonthDoesNotReadTheMonth(t *testing.T) {
 
 func TestAWindowIsToldWithLatencyAndRevisions(t *testing.T) {
 	f := newFixture(t)
-	f.store.latencies = map[store.LatencyKey]store.Histogram{
+	f.store.latencies = map[store.LatencyKey]latency.Histogram{
 		{Start: testStart, Hop: "agent"}: {Scale: 0, Counts: map[int32]uint64{0: 99, 9: 1}},
 		{Start: testStart, Hop: "sink"}:  {Counts: map[int32]uint64{20: 1}},
 	}
@@ -220,31 +224,10 @@ func TestAWindowIsToldWithLatencyAndRevisions(t *testing.T) {
 	if w.State != "incomplete" || w.Lost != 3 || w.Stream != "orders" || len(w.Revisions) != 2 || w.Reasons == nil {
 		t.Errorf("%+v", w)
 	}
-	if d := cmp.Diff(&api.Latency{P50: 2, P95: 2, P99: 2, Max: 1024}, w.Latency); d != "" {
+	if d := cmp.Diff(&api.Latency{
+		P50: 2, P95: 2, P99: 2, Max: 1024, RelativeError: 1, NotArrived: 3, Beyond: []string{"p99", "max"},
+	}, w.Latency); d != "" {
 		t.Error(d)
-	}
-}
-
-func TestPercentilesAreUpperBoundsAndLeaveSkewOut(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		in   store.Histogram
-		want *api.Latency
-	}{
-		{"nothing measured", store.Histogram{Negative: 4}, nil},
-		{"all at once", store.Histogram{Zero: 3, Negative: 4}, &api.Latency{}},
-		{"half at once", store.Histogram{Zero: 1, Counts: map[int32]uint64{3: 1}}, &api.Latency{P95: 16, P99: 16, Max: 16}},
-		{"below a millisecond", store.Histogram{Counts: map[int32]uint64{-3: 1}}, &api.Latency{P50: 0.25, P95: 0.25, P99: 0.25, Max: 0.25}},
-		{"finer scale", store.Histogram{Scale: 1, Counts: map[int32]uint64{3: 1}}, &api.Latency{P50: 4, P95: 4, P99: 4, Max: 4}},
-		{"coarser scale", store.Histogram{Scale: -1, Counts: map[int32]uint64{1: 1}}, &api.Latency{P50: 16, P95: 16, P99: 16, Max: 16}},
-		{"beyond a float", store.Histogram{Counts: map[int32]uint64{2000: 1}},
-			&api.Latency{P50: math.MaxFloat64, P95: math.MaxFloat64, P99: math.MaxFloat64, Max: math.MaxFloat64}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if d := cmp.Diff(c.want, percentiles(c.in)); d != "" {
-				t.Error(d)
-			}
-		})
 	}
 }
 

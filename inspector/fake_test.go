@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/inspector/api"
+	"github.com/rollcallhq/rollcall/internal/latency"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
@@ -126,7 +128,9 @@ type memory struct {
 	sources    []wire.UID
 	hops       []store.HopSummary
 	quarantine []store.Quarantined
-	latencies  map[store.LatencyKey]store.Histogram
+	latencies  map[store.LatencyKey]latency.Histogram
+	newest     map[store.Edge]store.Delivery
+	clocks     []store.HostClock
 	calls
 	err error
 }
@@ -169,14 +173,24 @@ func (m *memory) Hops(_ context.Context, streams []string) (map[string][]store.H
 }
 
 // Latencies reads instants in seconds, as the store does.
-func (m *memory) Latencies(_ context.Context, _ string, from, to time.Time) (map[store.LatencyKey]store.Histogram, error) {
-	found := map[store.LatencyKey]store.Histogram{}
+func (m *memory) Latencies(_ context.Context, _ string, from, to time.Time) (map[store.LatencyKey]latency.Histogram, error) {
+	found := map[store.LatencyKey]latency.Histogram{}
 	for k, h := range m.latencies {
 		if !k.Start.Before(from.Truncate(time.Second)) && k.Start.Before(to.Truncate(time.Second)) {
 			found[k] = h
 		}
 	}
 	return found, m.err
+}
+
+func (m *memory) Newest(_ context.Context, _ string, since time.Time) (map[store.Edge]store.Delivery, error) {
+	found := maps.Clone(m.newest)
+	maps.DeleteFunc(found, func(_ store.Edge, d store.Delivery) bool { return d.Start.Before(since) })
+	return found, m.err
+}
+
+func (m *memory) HostClocks(context.Context, string, time.Time, time.Time) ([]store.HostClock, error) {
+	return m.clocks, m.err
 }
 
 func (m *memory) Quarantined(_ context.Context, after string, limit int) ([]store.Quarantined, error) {

@@ -82,7 +82,7 @@ type Store interface {
 	Emitters
 	Closings
 	Incidents
-	Latencies(ctx context.Context, stream string, from, to time.Time) (map[store.LatencyKey]store.Histogram, error)
+	Latencies
 	Quarantined(ctx context.Context, after string, limit int) ([]store.Quarantined, error)
 	Ping(ctx context.Context) error
 }
@@ -185,6 +185,7 @@ func (s *Inspector) Stop(ctx context.Context) error { return s.hub.stop(ctx) }
 func (s *Inspector) routes() {
 	s.streamRoutes()
 	s.windowRoutes()
+	s.latencyRoutes()
 	s.emitterRoutes()
 	s.hourRoutes()
 	s.incidentRoutes()

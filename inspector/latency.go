@@ -1,49 +1,55 @@
 package inspector
 
 import (
-	"math"
-	"slices"
-
 	"github.com/rollcallhq/rollcall/inspector/api"
-	"github.com/rollcallhq/rollcall/internal/store"
+	"github.com/rollcallhq/rollcall/internal/latency"
 )
 
-// percentiles reads an exponential histogram (OpenTelemetry data model): each figure is the upper
-// bound of the bucket that holds it, so it never says less than was measured. Values below
-// zero are clock skew, not latency, and are left out. It returns nil where nothing was measured.
-func percentiles(h store.Histogram) *api.Latency {
-	total := h.Zero
-	buckets := make([]int32, 0, len(h.Counts))
-	for i, n := range h.Counts {
-		if n > 0 {
-			buckets = append(buckets, i)
-			total += n
-		}
-	}
-	if total == 0 {
+// shownScale is that of the buckets shown: 2^(1/4), or 19 %, wide. The figures rest on the buckets as they were measured.
+const shownScale = 2
+
+// The figures told of a distribution, and the thousandths they stand at.
+var (
+	figureNames = [...]string{"p50", "p95", "p99", "max"}
+	thousandths = []uint64{500, 950, 990, 1000}
+)
+
+// percentiles tells the latency of a window's row: each figure is the upper bound of the bucket that holds it, so that it
+// never says less than was measured. It returns nil where nothing was measured.
+func percentiles(h latency.Histogram) *api.Latency {
+	arrived := h
+	arrived.NotArrived = 0
+	at := arrived.Quantiles(thousandths...)
+	if at[0].Kind != latency.Measured {
 		return nil
 	}
-	slices.Sort(buckets)
-	at := func(q float64) float64 { return quantile(h, buckets, uint64(math.Ceil(q*float64(total)))) }
-	return &api.Latency{P50: at(0.50), P95: at(0.95), P99: at(0.99), Max: at(1)}
-}
-
-// quantile returns the upper bound of the bucket that holds the value of the given rank, 1 for the smallest.
-func quantile(h store.Histogram, buckets []int32, rank uint64) float64 {
-	below := h.Zero
-	if rank <= below {
-		return 0
+	l := &api.Latency{
+		P50: at[0].Upper, P95: at[1].Upper, P99: at[2].Upper, Max: at[3].Upper,
+		RelativeError: h.RelativeError(), Negative: h.Negative, NotArrived: h.NotArrived,
 	}
-	for _, i := range buckets {
-		below += h.Counts[i]
-		if rank <= below {
-			return upper(i, h.Scale)
+	for i, v := range h.Quantiles(thousandths...) {
+		if v.Kind == latency.NotArrived {
+			l.Beyond = append(l.Beyond, figureNames[i])
 		}
 	}
-	return 0
+	return l
 }
 
-// upper is base^(i+1) with base = 2^(2^-scale), in ms; beyond what a float holds it is the largest float, which JSON can carry.
-func upper(i, scale int32) float64 {
-	return min(math.Exp2(math.Ldexp(float64(i)+1, -int(scale))), math.MaxFloat64)
+func distributionOf(h latency.Histogram) api.Distribution {
+	at := h.Quantiles(thousandths...)
+	return api.Distribution{
+		P50: quantileOf(at[0]), P95: quantileOf(at[1]), P99: quantileOf(at[2]), Max: quantileOf(at[3]),
+		RelativeError: h.RelativeError(), Measured: h.Measured(), Negative: h.Negative, NotArrived: h.NotArrived,
+		Buckets: rows(h.Downscale(shownScale).Buckets(), func(b latency.Bucket) api.Bucket { return api.Bucket(b) }),
+	}
+}
+
+func quantileOf(v latency.Value) *api.Quantile {
+	switch v.Kind {
+	case latency.Measured:
+		return &api.Quantile{Lower: &v.Lower, Upper: &v.Upper}
+	case latency.NotArrived:
+		return &api.Quantile{NotArrived: true}
+	}
+	return nil
 }

@@ -140,15 +140,11 @@ func (s *Inspector) withLatency(ctx context.Context, stream string, found []stor
 	if err != nil {
 		return nil, err
 	}
-	byHop := make(map[store.LatencyKey]store.Histogram, len(measured))
-	for k, h := range measured {
-		byHop[store.LatencyKey{Start: k.Start.UTC(), Hop: k.Hop}] = h
-	}
 	return rows(found, func(v store.Verdict) api.Window {
 		w := windowOf(v)
-		if h, ok := byHop[store.LatencyKey{Start: v.Start.UTC(), Hop: v.Edge.To}]; ok {
-			w.Latency = percentiles(h)
-		}
+		h := measured[store.LatencyKey{Start: v.Start.UTC(), Hop: v.Edge.To}]
+		h.NotArrived = missing(&v)
+		w.Latency = percentiles(h)
 		return w
 	}), nil
 }

@@ -79,14 +79,6 @@ type Reason struct {
 	AtRisk    uint64     `json:"atRisk,omitempty" doc:"events pending because of it"`
 }
 
-// Latency holds percentiles in ms, each the upper bound of its histogram bucket.
-type Latency struct {
-	P50 float64 `json:"p50"`
-	P95 float64 `json:"p95"`
-	P99 float64 `json:"p99"`
-	Max float64 `json:"max"`
-}
-
 // Window is the verdict of one window and edge.
 type Window struct {
 	Stream      string     `json:"stream"`
@@ -110,7 +102,7 @@ type Window struct {
 	Skewed      uint64     `json:"skewed"`
 	Unplaced    uint64     `json:"unplaced"`
 	Late        uint64     `json:"late"`
-	Latency     *Latency   `json:"latency,omitempty" doc:"of the later hop; absent when not measured"`
+	Latency     *Latency   `json:"latency,omitempty" doc:"of the later hop since production; absent when not measured"`
 	Reasons     []Reason   `json:"reasons"`
 	Cause       string     `json:"cause,omitempty" doc:"why this revision was made"`
 	DecidedAt   *time.Time `json:"decidedAt,omitempty"`

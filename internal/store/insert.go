@@ -156,7 +156,7 @@ func (b *insertion) tally(r *Received, w *wire.Window) error {
 	if w.Latency == nil && len(w.Schemas) == 0 && len(w.Reasons) == 0 && w.Unplaced.Total() == 0 {
 		return nil
 	}
-	latency := wire.Latency{}
+	latency := wire.Latency{Scale: noScale}
 	if w.Latency != nil {
 		latency = *w.Latency
 	}

@@ -307,14 +307,6 @@ type Trace struct {
 	After  *uint32
 }
 
-// Histogram is the joined latency of one (window, hop), the emitters added.
-type Histogram struct {
-	Scale    int32
-	Counts   map[int32]uint64
-	Zero     uint64
-	Negative uint64
-}
-
 // StreamInfo is what is known of a stream at a glance.
 type StreamInfo struct {
 	Stream    string
