@@ -175,6 +175,23 @@ func TestLatencyComesPageByPageAndWholeOnce(t *testing.T) {
 	}
 }
 
+func TestTheWholeGoesOnBeyondThePage(t *testing.T) {
+	f := measuredOrders(t)
+	f.store.latencies[store.LatencyKey{Start: testStart.Add(20 * time.Minute), Hop: "late"}] = latency.Histogram{Zero: 8}
+	p := read[api.LatencyPage](f, "/api/v1/streams/orders/latency?from=2026-11-22T05:09:00Z&limit=1")
+	if got := rows(p.Whole, summary); len(p.Items) != 1 || !slices.Contains(got, "late: 8 measured, 0 not arrived, end to end") {
+		t.Errorf("%d rows, whole %v", len(p.Items), got)
+	}
+}
+
+func TestWindowsOfARangeAreThoseThatStartInItToTheFractionOfASecond(t *testing.T) {
+	f := measuredOrders(t)
+	p := read[api.LatencyPage](f, "/api/v1/streams/orders/latency?edge=app..agent&from=2026-11-22T05:09:00.001Z&to=2026-11-22T05:10:00.001Z")
+	if got := rows(p.Items, latencyKey); len(got) != 1 || !p.Items[0].Start.Equal(testStart.Add(time.Minute)) {
+		t.Errorf("rows %v", got)
+	}
+}
+
 func TestFreshnessIsTheAgeOfTheWindowOfTheNewestDelivered(t *testing.T) {
 	f := newFixture(t)
 	f.store.newest = map[store.Edge]store.Delivery{
