@@ -57,6 +57,7 @@ type commands struct {
 	Demo      Demo          `cmd:"" help:"Replay three million flights through three hops, plant faults and compare."`
 	Streams   streams       `cmd:"" help:"List the streams with their hops, edges and how far they are complete."`
 	Windows   windows       `cmd:"" help:"List the windows of a stream, one row a window and edge."`
+	Latency   latencies     `cmd:"" help:"Say how long after production hops took events over, by window and in all."`
 	Lost      lost          `cmd:"" help:"Name the events that a window lost, or that another kind is said of."`
 	Trace     trace         `cmd:"" help:"Say which hops saw one event."`
 	Hours     hours         `cmd:"" help:"List streams by hour."`

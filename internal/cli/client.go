@@ -133,24 +133,36 @@ func (c *client) post(ctx context.Context, path, contentType string, body []byte
 
 // list asks for every page of a list and returns the rows as the server wrote them.
 func (c *client) list(ctx context.Context, path string, query url.Values) ([]json.RawMessage, error) {
+	all := []json.RawMessage{}
+	err := eachPage(ctx, c, path, query, func(page api.Page[json.RawMessage]) string {
+		all = append(all, page.Items...)
+		return page.Next
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// eachPage asks for every page; take returns the cursor of the next one.
+func eachPage[P any](ctx context.Context, c *client, path string, query url.Values, take func(P) (next string)) error {
 	if query == nil {
 		query = url.Values{}
 	}
 	query.Set("limit", strconv.Itoa(pageLimit))
-	all := []json.RawMessage{}
 	for {
-		var page api.Page[json.RawMessage]
+		var page P
 		if err := c.get(ctx, path, query, &page); err != nil {
-			return nil, err
+			return err
 		}
-		all = append(all, page.Items...)
-		if page.Next == "" {
-			return all, nil
+		next := take(page)
+		if next == "" {
+			return nil
 		}
-		if page.Next == query.Get("cursor") {
-			return nil, cannotAsk("GET %s: the server gives the same cursor %q twice, so the list never ends", path, page.Next)
+		if next == query.Get("cursor") {
+			return cannotAsk("GET %s: the server gives the same cursor %q twice, so the list never ends", path, next)
 		}
-		query.Set("cursor", page.Next)
+		query.Set("cursor", next)
 	}
 }
 

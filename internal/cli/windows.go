@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/rollcallhq/rollcall/inspector/api"
@@ -90,9 +91,13 @@ func marks(counts []mark) string {
 	return firstOf(strings.Join(said, ", "), "-")
 }
 
+// p99 is never a number where the event at 99 % has not arrived.
 func p99(l *api.Latency) string {
-	if l == nil {
+	switch {
+	case l == nil:
 		return "-"
+	case slices.Contains(l.Beyond, "p99"):
+		return notArrived
 	}
 	return fmt.Sprintf("%.0f", l.P99)
 }

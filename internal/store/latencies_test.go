@@ -1,7 +1,6 @@
 package store
 
 import (
-	"fmt"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -181,6 +180,6 @@ func TestAClockIsAsFarAheadAsTheQuickestReportSays(t *testing.T) {
 		{Host: "web-17", Ahead: time.Second, Reports: 2, Measured: 22, Negative: 3},
 	}
 	if d := cmp.Diff(want, got); d != "" {
-		t.Error(fmt.Sprintf("(-told +read)\n%s", d))
+		t.Errorf("(-told +read)\n%s", d)
 	}
 }
