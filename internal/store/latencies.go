@@ -20,7 +20,7 @@ type LatencyKey struct {
 }
 
 // What one emitter said at different times is joined by the greatest count of each bucket, since it counts on; what several
-// said is added.
+// said is added. A count is at most 2^53-1 when it is taken in, so that sums do not wrap below 2048 emitters that all say so.
 const selectLatencies = `
 SELECT start, hop, scale, sumMap(counts), sum(z), sum(neg)
 FROM (
