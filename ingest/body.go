@@ -20,7 +20,7 @@ const (
 	drainMost  = 32 << 20 // bytes of a refused body that are read, so that its sender hears the answer
 )
 
-// format is how reports are written.
+// format is how a batch is written.
 type format int
 
 const (
@@ -28,19 +28,29 @@ const (
 	jsonText
 )
 
-// formatOf reads a content type; ok is false for one that is not taken.
-func formatOf(contentType string) (format, bool) {
+// forms are the formats that a line takes.
+type forms struct {
+	known map[string]format
+	words string // which, for those who sent another
+	usual format // of a Kafka record that does not say
+}
+
+var (
+	reportForms = forms{
+		map[string]format{"application/protobuf": protobuf, "application/x-protobuf": protobuf, "application/json": jsonText},
+		"application/protobuf or application/json", protobuf,
+	}
+	sampleForms = forms{map[string]format{"application/json": jsonText}, "application/json", jsonText}
+)
+
+// of reads a content type; ok is false for one that is not taken.
+func (f forms) of(contentType string) (form format, ok bool) {
 	media, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
 		return 0, false
 	}
-	switch media {
-	case "application/protobuf", "application/x-protobuf":
-		return protobuf, true
-	case "application/json":
-		return jsonText, true
-	}
-	return 0, false
+	form, ok = f.known[media]
+	return form, ok
 }
 
 // encodingOf reads Content-Encoding: one layer of gzip or zstd, or none.

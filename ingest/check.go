@@ -11,9 +11,12 @@ import (
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
-// check answers the requests that cannot be taken, with a Refusal each, and returns the others. With an
+// reportRequest is a request that holds reports.
+type reportRequest = request[store.Received]
+
+// checkReports answers the requests that cannot be taken, with a Refusal each, and returns the others. With an
 // error nothing is known of those returned.
-func (in *Intake) check(ctx context.Context, group []*request) ([]*request, error) {
+func (in *Intake) checkReports(ctx context.Context, group []*reportRequest) ([]*reportRequest, error) {
 	good, err := in.checkLengths(ctx, group)
 	if err != nil {
 		return good, err
@@ -25,23 +28,23 @@ func (in *Intake) check(ctx context.Context, group []*request) ([]*request, erro
 }
 
 // checkLengths refuses reports whose windows are not of their stream's length.
-func (in *Intake) checkLengths(ctx context.Context, group []*request) ([]*request, error) {
+func (in *Intake) checkLengths(ctx context.Context, group []*reportRequest) ([]*reportRequest, error) {
 	settings, err := in.lengths.of(ctx, streamsOf(group))
 	if err != nil {
 		return group, err
 	}
-	wrong := func(r *request) bool { return lengthFaults(r, settings) != nil }
+	wrong := func(r *reportRequest) bool { return lengthFaults(r, settings) != nil }
 	if slices.ContainsFunc(group, wrong) { // settings may have changed since they were read
 		if settings, err = in.lengths.fresh(ctx, streamsOf(group)); err != nil {
 			return group, err
 		}
 	}
-	return refuse(group, func(r *request) error { return lengthFaults(r, settings) }), nil
+	return refuse(group, func(r *reportRequest) error { return lengthFaults(r, settings) }), nil
 }
 
 // refuse answers the requests in which something is wrong and returns the others.
-func refuse(group []*request, fault func(*request) error) []*request {
-	good := make([]*request, 0, len(group))
+func refuse(group []*reportRequest, fault func(*reportRequest) error) []*reportRequest {
+	good := make([]*reportRequest, 0, len(group))
 	for _, r := range group {
 		if err := fault(r); err != nil {
 			r.finish(err)
@@ -52,20 +55,20 @@ func refuse(group []*request, fault func(*request) error) []*request {
 	return good
 }
 
-func streamsOf(group []*request) []string {
+func streamsOf(group []*reportRequest) []string {
 	names := map[string]bool{}
 	for _, r := range group {
-		for i := range r.reports {
-			names[r.reports[i].Stream] = true
+		for i := range r.items {
+			names[r.items[i].Stream] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(names))
 }
 
-func lengthFaults(r *request, settings map[string]store.Settings) error {
+func lengthFaults(r *reportRequest, settings map[string]store.Settings) error {
 	wrong := &Refusal{reason: reasonLength}
-	for i := range r.reports {
-		report := &r.reports[i]
+	for i := range r.items {
+		report := &r.items[i]
 		of, known := settings[report.Stream]
 		if !known {
 			of = store.DefaultSettings(report.Stream)
@@ -103,12 +106,12 @@ type numberKey struct {
 func keyOf(r *store.Received) numberKey { return numberKey{r.Stream, r.Hop, r.Emitter, r.Number} }
 
 // checkNumbers refuses requests that use a number for two different reports, in themselves or beside an earlier one of the group.
-func checkNumbers(group []*request) []*request {
+func checkNumbers(group []*reportRequest) []*reportRequest {
 	used := map[numberKey]uint64{}
-	return refuse(group, func(r *request) error {
+	return refuse(group, func(r *reportRequest) error {
 		wrong, mine := &Refusal{reason: reasonConflict}, map[numberKey]uint64{}
-		for i := range r.reports {
-			key, digest := keyOf(&r.reports[i]), wire.Digest(r.reports[i].Report)
+		for i := range r.items {
+			key, digest := keyOf(&r.items[i]), wire.Digest(r.items[i].Report)
 			if other, twice := mine[key]; twice && other != digest {
 				wrong.add(numberPath(i), "%d is used twice in this request, for reports with different content", key.number)
 			}
@@ -129,10 +132,10 @@ const numberUsed = "%d was already used by this emitter for a report with differ
 func numberPath(i int) string { return fmt.Sprintf("reports[%d].number", i) }
 
 // checkStored refuses requests that use a number differently from what is stored.
-func (in *Intake) checkStored(ctx context.Context, group []*request) ([]*request, error) {
+func (in *Intake) checkStored(ctx context.Context, group []*reportRequest) ([]*reportRequest, error) {
 	var all []store.Received
 	for _, r := range group {
-		all = append(all, r.reports...)
+		all = append(all, r.items...)
 	}
 	if len(all) == 0 {
 		return group, nil
@@ -146,14 +149,14 @@ func (in *Intake) checkStored(ctx context.Context, group []*request) ([]*request
 		bad[c.Index] = true
 	}
 	first := 0
-	return refuse(group, func(r *request) error {
+	return refuse(group, func(r *reportRequest) error {
 		wrong := &Refusal{reason: reasonConflict}
-		for i := range r.reports {
+		for i := range r.items {
 			if bad[first+i] {
-				wrong.add(numberPath(i), numberUsed, r.reports[i].Number)
+				wrong.add(numberPath(i), numberUsed, r.items[i].Number)
 			}
 		}
-		first += len(r.reports)
+		first += len(r.items)
 		return wrong.orNil()
 	}), nil
 }

@@ -23,7 +23,7 @@ const sessionTimeout = 6 * time.Second
 // partitions: whoever has them then reads the same again, which changes nothing.
 const rebalanceTimeout = 10 * time.Second
 
-// ConsumerConfig says where reports are read from; zero values take the defaults.
+// ConsumerConfig says where records are read from; zero values take the defaults.
 type ConsumerConfig struct {
 	Brokers     []string
 	Topic       string        // default Topic
@@ -53,10 +53,18 @@ func (c ConsumerConfig) withDefaults() ConsumerConfig {
 	return c
 }
 
-// Consumer reads reports from Kafka, at least once: what was polled is stored or put aside before its
+// Taker stores what records of Kafka hold: an *Intake reports, a *Samples samples.
+type Taker interface {
+	// takeRecord reads a record and queues what it holds when there is room for it, and returns how to wait for the answer.
+	takeRecord(ctx context.Context, record *kgo.Record) func() error
+	common() *base
+}
+
+// Consumer reads a topic of Kafka, at least once: what was polled is stored or put aside before its
 // offsets are committed, so that a crash at any point reads it again, which changes nothing.
 type Consumer struct {
-	intake *Intake
+	taker  Taker
+	base   *base
 	config ConsumerConfig
 
 	mu     sync.Mutex
@@ -67,8 +75,8 @@ type Consumer struct {
 }
 
 // NewConsumer builds a consumer that connects to nothing until Start. The error tells of wrong options.
-func NewConsumer(intake *Intake, config ConsumerConfig) (*Consumer, error) {
-	c := &Consumer{intake: intake, config: config.withDefaults()}
+func NewConsumer(taker Taker, config ConsumerConfig) (*Consumer, error) {
+	c := &Consumer{taker: taker, base: taker.common(), config: config.withDefaults()}
 	if err := kgo.ValidateOpts(c.options()...); err != nil {
 		return nil, fmt.Errorf("ingest: options for Kafka %v: %w", config.Brokers, err)
 	}
@@ -160,8 +168,8 @@ func (c *Consumer) handle(ctx context.Context, fetches kgo.Fetches) bool {
 			return
 		}
 		failed = true
-		c.intake.metrics.fetchErrors.Inc()
-		c.intake.Log.Warn("reading reports from Kafka failed; trying again", "topic", topic, "partition", partition, "error", err)
+		c.base.kafka.fetchErrors.Inc()
+		c.base.log.Warn("reading from Kafka failed; trying again", "topic", topic, "partition", partition, "error", err)
 	})
 	if failed && fetches.NumRecords() == 0 {
 		pause(ctx, c.config.RetryFrom)
@@ -172,8 +180,8 @@ func (c *Consumer) handle(ctx context.Context, fetches kgo.Fetches) bool {
 // commit is of everything polled so far, all of which is stored or put aside.
 func (c *Consumer) commit(ctx context.Context) {
 	if err := c.client.CommitUncommittedOffsets(ctx); err != nil {
-		c.intake.metrics.commitFails.Inc()
-		c.intake.Log.Warn("offsets of reports could not be committed; they will be read again", "group", c.config.Group, "error", err)
+		c.base.kafka.commitFails.Inc()
+		c.base.log.Warn("offsets could not be committed; the records will be read again", "group", c.config.Group, "error", err)
 	}
 }
 
@@ -186,7 +194,7 @@ func (c *Consumer) skipBombs(ctx context.Context, fetches kgo.Fetches) {
 			return
 		}
 		reason := fmt.Sprintf("the batch of offsets %d to %d unpacks to more than %d bytes", bomb.Offset, bomb.NextOffset-1, c.config.BatchBytes)
-		aside := quarantined(bomb.Topic, bomb.Partition, bomb.Offset, c.intake.Now(), reason, nil)
+		aside := quarantined(bomb.Topic, bomb.Partition, bomb.Offset, c.base.now(), reason, nil)
 		if c.putAside(ctx, []setAside{{aside, reasonDecompress}}) != nil {
 			return
 		}
@@ -216,9 +224,9 @@ func (c *Consumer) retry(ctx context.Context, try func() error) error {
 		if ctx.Err() != nil {
 			return err
 		}
-		c.intake.metrics.retries.Inc()
+		c.base.kafka.retries.Inc()
 		if !errors.Is(err, store.ErrAway) {
-			c.intake.Log.Error("reports read from Kafka could not be stored; trying again", "error", err)
+			c.base.log.Error("what was read from Kafka could not be stored; trying again", "topic", c.config.Topic, "error", err)
 		}
 		pause(ctx, wait)
 		wait = min(2*wait, c.config.RetryTo)

@@ -10,12 +10,9 @@ import (
 	"errors"
 	"log/slog"
 	"runtime"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/internal/store"
@@ -34,7 +31,7 @@ type Store interface {
 }
 
 // ErrFull says that too much waits to be stored: the request must be sent again later, unchanged.
-var ErrFull = errors.New("too many reports wait to be stored")
+var ErrFull = errors.New("too much waits to be stored")
 
 // ErrStopping says that the server ends: the request must be sent again later, unchanged.
 var ErrStopping = errors.New("the server is stopping")
@@ -91,73 +88,3 @@ func setDefault[T int | int64 | time.Duration](v *T, usual T) {
 		*v = usual
 	}
 }
-
-// Intake checks reports and stores them, many requests in one insert.
-type Intake struct {
-	Deps
-	config   Config
-	metrics  *metrics
-	room     *semaphore.Weighted // bytes held by requests
-	decoding chan struct{}
-	queue    chan *request
-	lengths  lengths
-
-	quit     chan struct{} // closed by Stop: nothing new is taken
-	dead     chan struct{} // closed when the committer has ended
-	once     sync.Once
-	started  atomic.Bool
-	abort    context.CancelFunc // gives the insert under way up
-	ctx      context.Context    //nolint:containedctx // of the committer, which outlives every request
-	accepted atomic.Uint64
-	aside    atomic.Uint64
-}
-
-// New builds an intake that takes nothing until Start. The error tells of metrics registered twice.
-func New(deps Deps, config Config) (*Intake, error) {
-	if deps.Now == nil {
-		deps.Now = time.Now
-	}
-	config = config.withDefaults()
-	in := &Intake{
-		Deps: deps, config: config, metrics: newMetrics(),
-		room: semaphore.NewWeighted(config.QueueBytes), decoding: make(chan struct{}, config.Decoders),
-		queue: make(chan *request, config.QueueRequests), lengths: lengths{store: deps.Store, maxAge: config.SettingsMaxAge, now: deps.Now},
-		quit: make(chan struct{}), dead: make(chan struct{}),
-	}
-	in.ctx, in.abort = context.WithCancel(context.Background())
-	if err := in.metrics.register(deps.Registry); err != nil {
-		return nil, err
-	}
-	return in, nil
-}
-
-// Start begins to store what is submitted.
-func (in *Intake) Start() {
-	if in.started.CompareAndSwap(false, true) {
-		go in.commitAll()
-	}
-}
-
-// Stop refuses what comes from now on and stores what waits. When ctx ends first the insert under way
-// is given up and an error returned: those who wait for it hear that it may not be stored.
-func (in *Intake) Stop(ctx context.Context) error {
-	in.once.Do(func() { close(in.quit) })
-	defer in.abort()
-	if !in.started.Load() {
-		return nil
-	}
-	select {
-	case <-in.dead:
-		return nil
-	case <-ctx.Done():
-		in.abort()
-		<-in.dead
-		return errors.Join(errors.New("ingest: reports were still waiting to be stored"), ctx.Err())
-	}
-}
-
-// Accepted is the number of reports stored since Start.
-func (in *Intake) Accepted() uint64 { return in.accepted.Load() }
-
-// Quarantined is the number of Kafka records put aside since Start.
-func (in *Intake) Quarantined() uint64 { return in.aside.Load() }

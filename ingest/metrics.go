@@ -27,18 +27,30 @@ const (
 	reasonStoreRefuse = "store_refused"
 )
 
-type metrics struct {
-	accepted    *prometheus.CounterVec // via
-	requests    *prometheus.CounterVec // via
-	refused     *prometheus.CounterVec // via, reason
+// kafkaMetrics are those of reading Kafka, of all topics.
+type kafkaMetrics struct {
 	quarantined *prometheus.CounterVec // reason
 	retries     prometheus.Counter
 	fetchErrors prometheus.Counter
 	commitFails prometheus.Counter
-	inserts     prometheus.Counter
-	insertTime  prometheus.Histogram
-	waiting     prometheus.Gauge
-	lag         prometheus.Gauge
+}
+
+type metrics struct {
+	kafkaMetrics
+	accepted   *prometheus.CounterVec // via
+	requests   *prometheus.CounterVec // via
+	refused    *prometheus.CounterVec // via, reason
+	inserts    prometheus.Counter
+	insertTime prometheus.Histogram
+	waiting    prometheus.Gauge
+	lag        prometheus.Gauge
+
+	samples        *prometheus.CounterVec // via
+	samplesRefused *prometheus.CounterVec // via, reason
+	samplesNotKept *prometheus.CounterVec // reason
+	samplesInsert  prometheus.Histogram
+	samplesWaiting prometheus.Gauge
+	samplesLag     prometheus.Gauge
 }
 
 func counter(name, help string, labels ...string) *prometheus.CounterVec {
@@ -52,20 +64,32 @@ func newMetrics() *metrics {
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollcall_ingest_" + name, Help: help})
 	}
+	seconds := func(name, help string) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "rollcall_ingest_" + name, Help: help, Buckets: prometheus.ExponentialBuckets(0.002, 3, 9),
+		})
+	}
 	return &metrics{
-		accepted:    counter("reports_total", "Reports stored.", "via"),
-		requests:    counter("requests_total", "Requests or Kafka records taken whole.", "via"),
-		refused:     counter("refused_total", "Requests not taken.", "via", "reason"),
-		quarantined: counter("quarantined_total", "Kafka records put aside.", "reason"),
-		retries:     one("retries_total", "Attempts to store Kafka records that failed and were made again."),
-		fetchErrors: one("fetch_errors_total", "Errors of reading from Kafka."),
-		commitFails: one("offset_commit_errors_total", "Failed commits of Kafka offsets; the records come again."),
-		inserts:     one("inserts_total", "Inserts into the store."),
-		insertTime: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "rollcall_ingest_insert_seconds", Help: "Time of one insert with its checks.", Buckets: prometheus.ExponentialBuckets(0.002, 3, 9),
-		}),
-		waiting: gauge("waiting_requests", "Requests that wait to be stored."),
-		lag:     gauge("kafka_lag_records", "Kafka records not yet stored, when last asked."),
+		kafkaMetrics: kafkaMetrics{
+			quarantined: counter("quarantined_total", "Kafka records put aside.", "reason"),
+			retries:     one("retries_total", "Attempts to store Kafka records that failed and were made again."),
+			fetchErrors: one("fetch_errors_total", "Errors of reading from Kafka."),
+			commitFails: one("offset_commit_errors_total", "Failed commits of Kafka offsets; the records come again."),
+		},
+		accepted:   counter("reports_total", "Reports stored.", "via"),
+		requests:   counter("requests_total", "Requests or Kafka records taken whole.", "via"),
+		refused:    counter("refused_total", "Requests not taken.", "via", "reason"),
+		inserts:    one("inserts_total", "Inserts into the store."),
+		insertTime: seconds("insert_seconds", "Time of one insert with its checks."),
+		waiting:    gauge("waiting_requests", "Requests that wait to be stored."),
+		lag:        gauge("kafka_lag_records", "Kafka records not yet stored, when last asked."),
+
+		samples:        counter("samples_total", "Samples taken in.", "via"),
+		samplesRefused: counter("samples_refused_total", "Requests with samples not taken.", "via", "reason"),
+		samplesNotKept: counter("samples_not_kept_total", "Samples taken in and not kept, since as many as are kept were there (reason_full: of their reason, window_full: of their window).", "reason"),
+		samplesInsert:  seconds("samples_insert_seconds", "Time of one insert of samples."),
+		samplesWaiting: gauge("samples_waiting_requests", "Requests with samples that wait to be stored."),
+		samplesLag:     gauge("samples_kafka_lag_records", "Kafka records with samples not yet stored, when last asked."),
 	}
 }
 
@@ -75,6 +99,7 @@ func (m *metrics) register(r *prometheus.Registry) error {
 	}
 	all := []prometheus.Collector{
 		m.accepted, m.requests, m.refused, m.quarantined, m.retries, m.fetchErrors, m.commitFails, m.inserts, m.insertTime, m.waiting, m.lag,
+		m.samples, m.samplesRefused, m.samplesNotKept, m.samplesInsert, m.samplesWaiting, m.samplesLag,
 	}
 	for _, c := range all {
 		if err := r.Register(c); err != nil {

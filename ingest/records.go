@@ -29,7 +29,7 @@ type pending struct {
 func (c *Consumer) store(ctx context.Context, records []*kgo.Record) error {
 	var waiting []*pending
 	for _, r := range records {
-		if !r.Attrs.IsControl() { // the end of a transaction holds no report
+		if !r.Attrs.IsControl() { // the end of a transaction holds nothing
 			waiting = append(waiting, &pending{record: r})
 		}
 	}
@@ -45,38 +45,27 @@ func (c *Consumer) store(ctx context.Context, records []*kgo.Record) error {
 	return c.putAside(ctx, aside)
 }
 
-// read decodes and validates a record.
-func (c *Consumer) read(r *kgo.Record) (wire.Batch, error) {
-	form := protobuf
+// readRecord decodes and validates a record.
+func (l *line[T]) readRecord(r *kgo.Record) ([]T, int, error) {
+	form := l.forms.usual
 	for _, h := range r.Headers {
 		if h.Key != "content-type" {
 			continue
 		}
 		var ok bool
-		if form, ok = formatOf(string(h.Value)); !ok {
-			return wire.Batch{}, &Refusal{reason: reasonMediaType, Faults: []wire.Fault{{Message: fmt.Sprintf("content-type %q is not taken", clip(h.Value))}}}
+		if form, ok = l.forms.of(string(h.Value)); !ok {
+			return nil, 0, &Refusal{reason: reasonMediaType, Faults: []wire.Fault{{Message: fmt.Sprintf("content-type %q is not taken", clip(h.Value))}}}
 		}
 	}
-	limits := c.intake.config.Limits
+	limits := l.config.Limits
 	if len(r.Value) > limits.Request {
-		return wire.Batch{}, &Refusal{reason: reasonTooLarge, Faults: []wire.Fault{{Message: fmt.Sprintf("%d bytes; at most %d are taken", len(r.Value), limits.Request)}}}
+		return nil, 0, &Refusal{reason: reasonTooLarge, Faults: []wire.Fault{{Message: fmt.Sprintf("%d bytes; at most %d are taken", len(r.Value), limits.Request)}}}
 	}
-	batch, err := decode(form, r.Value, limits, c.intake.Now())
+	items, weight, err := l.decode(form, r.Value, limits)
 	if err != nil {
-		return batch, err
+		return nil, 0, err
 	}
-	return batch, ofOneStream(batch, string(r.Key))
-}
-
-// ofOneStream holds that a record holds the reports of the stream it is keyed by: only then are they in order.
-func ofOneStream(batch wire.Batch, key string) error {
-	wrong := &Refusal{reason: reasonMixed}
-	for i := range batch.Reports {
-		if stream := batch.Reports[i].Stream; stream != key {
-			wrong.add(fmt.Sprintf("reports[%d].stream", i), "%s is not the record's key %q: a Kafka record holds one stream's reports", stream, clip([]byte(key)))
-		}
-	}
-	return wrong.orNil()
+	return items, weight, l.keyed(items, string(r.Key))
 }
 
 // clip cuts bytes of a stranger for a message.
@@ -93,7 +82,7 @@ func clip(text []byte) string {
 func (c *Consumer) submit(ctx context.Context, waiting []*pending) (left []*pending, aside []setAside, failed error) {
 	answers := make([]func() error, len(waiting))
 	for i, p := range waiting {
-		answers[i] = c.put(ctx, p.record)
+		answers[i] = c.taker.takeRecord(ctx, p.record)
 	}
 	for i, p := range waiting {
 		err := answers[i]()
@@ -108,24 +97,23 @@ func (c *Consumer) submit(ctx context.Context, waiting []*pending) (left []*pend
 	return left, aside, failed
 }
 
-// put reads a record and queues its reports when there is room for them, and returns how to wait for the answer.
-// Records are read one by one, each again for each try: unpacked, all of a poll might not fit into memory.
-func (c *Consumer) put(ctx context.Context, record *kgo.Record) func() error {
+// takeRecord implements Taker. Records are read one by one, each again for each try: unpacked, all of a poll might not fit into memory.
+func (l *line[T]) takeRecord(ctx context.Context, record *kgo.Record) func() error {
 	fails := func(err error) func() error { return func() error { return err } }
-	batch, err := c.read(record)
+	items, weight, err := l.readRecord(record)
 	if err != nil {
 		return fails(err)
 	}
-	held := c.intake.claim()
-	if err := held.wait(ctx, weigh(batch)); err != nil {
+	held := l.claim()
+	if err := held.wait(ctx, weight); err != nil {
 		return fails(err)
 	}
-	r := c.intake.newRequest(batch, held, viaKafka)
-	if err := c.intake.put(ctx, r); err != nil {
+	r := l.newRequest(items, held, viaKafka)
+	if err := l.put(ctx, r); err != nil {
 		r.held.release()
 		return fails(err)
 	}
-	return func() error { return c.intake.answer(ctx, r) }
+	return func() error { return l.answer(ctx, r) }
 }
 
 // again says whether a record is worth another try. A store that is there and does not take a record must not block the partition.
@@ -147,7 +135,11 @@ func (c *Consumer) aside(r *kgo.Record, err error) setAside {
 	if errors.As(err, &refusal) {
 		label = refusal.reason
 	}
-	return setAside{quarantined(r.Topic, r.Partition, r.Offset, r.Timestamp, err.Error(), r.Value), label}
+	body := r.Value
+	if c.base.bare {
+		body = nil
+	}
+	return setAside{quarantined(r.Topic, r.Partition, r.Offset, r.Timestamp, err.Error(), body), label}
 }
 
 // quarantined gives a record the same ID and time whenever it is read, so that one read twice is kept once.
@@ -168,13 +160,13 @@ func (c *Consumer) putAside(ctx context.Context, aside []setAside) error {
 	for i, a := range aside {
 		rows[i] = a.Quarantined
 	}
-	if err := c.retry(ctx, func() error { return c.intake.Store.Quarantine(ctx, rows) }); err != nil {
+	if err := c.retry(ctx, func() error { return c.base.quarantine(ctx, rows) }); err != nil {
 		return err
 	}
 	for _, a := range aside {
-		c.intake.aside.Add(1)
-		c.intake.metrics.quarantined.WithLabelValues(a.label).Inc()
-		c.intake.Log.Warn("a Kafka record was put into quarantine", "topic", a.Topic, "partition", a.Partition, "offset", a.Offset, "reason", a.Reason)
+		c.base.aside.Add(1)
+		c.base.kafka.quarantined.WithLabelValues(a.label).Inc()
+		c.base.log.Warn("a Kafka record was put into quarantine", "topic", a.Topic, "partition", a.Partition, "offset", a.Offset, "reason", a.Reason)
 	}
 	return nil
 }

@@ -90,8 +90,9 @@ func BenchmarkDecode(b *testing.B) {
 	}
 	body := bodyOf(b, report)
 	b.SetBytes(int64(len(body)))
+	in := newIntake(b, newMemory(), Config{})
 	for b.Loop() {
-		if _, err := decode(protobuf, body, wire.DefaultLimits(), testNow); err != nil {
+		if _, _, err := in.decodeReports(protobuf, body, wire.DefaultLimits()); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -75,7 +75,7 @@ func (c *Consumer) Lag(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	c.intake.metrics.lag.Set(float64(lag))
+	c.base.lag.Set(float64(lag))
 	return lag, nil
 }
 
@@ -90,7 +90,7 @@ func (c *Consumer) watchLag(ctx context.Context) {
 		case <-tick.C:
 		}
 		if _, err := c.Lag(ctx); err != nil && ctx.Err() == nil {
-			c.intake.Log.Debug("the lag could not be read; its metric stays as it was", "error", err)
+			c.base.log.Debug("the lag could not be read; its metric stays as it was", "error", err)
 		}
 	}
 }
