@@ -86,7 +86,7 @@ func record(t *testing.T, stream string, number uint64) *kgo.Record {
 	return &kgo.Record{Key: []byte(stream), Value: bodyOf(t, reportOf(stream, number, ""))}
 }
 
-func consumer(t *testing.T, in *Intake, brokers []string, change ...func(*ConsumerConfig)) *Consumer {
+func consumer(t *testing.T, in Taker, brokers []string, change ...func(*ConsumerConfig)) *Consumer {
 	t.Helper()
 	config := ConsumerConfig{Brokers: brokers, RetryFrom: 10 * time.Millisecond, RetryTo: 50 * time.Millisecond, Opts: quick()}
 	for _, f := range change {

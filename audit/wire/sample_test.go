@@ -137,12 +137,17 @@ func TestEachLimitOfASampleIsNamedInItsRefusal(t *testing.T) {
 func TestFaultsOfSamplesDoNotRepeatPayloads(t *testing.T) {
 	s := fullSample(t)
 	s.Payload = strings.Repeat("secret", 1000)
+	if _, err := DecodeSamples([]byte("4111111111111111"), DefaultLimits()); err == nil || strings.Contains(err.Error(), "4111") {
+		t.Errorf("%v", err)
+	}
 	if err := ValidateSamples(SampleBatch{[]Sample{s}}, DefaultLimits(), theTime); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("%v", err)
 	}
-	_, err := DecodeSamples(fmt.Appendf(nil, `{"samples":[{"payload":["%s"]}]}`, s.Payload), DefaultLimits())
-	if err == nil || strings.Contains(err.Error(), "secret") {
-		t.Errorf("%v", err)
+	for _, payload := range []string{`["secret"]`, `{"a":"secret"}`, "4111111111111111", `"secret\x"`, "\"4111\nsecret\"", "secret", "true4111"} {
+		_, err := DecodeSamples(fmt.Appendf(nil, `{"samples":[{"payload":%s}]}`, payload), DefaultLimits())
+		if err == nil || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "4111") {
+			t.Errorf("%s: %v", payload, err)
+		}
 	}
 }
 

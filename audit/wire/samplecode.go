@@ -14,7 +14,7 @@ func DecodeSamples(body []byte, l Limits) (SampleBatch, error) {
 	if f := bodyFault(body, l); f != nil {
 		return SampleBatch{}, f
 	}
-	d := &jsonDecoder{scanner: scanner{b: body, most: l.Entries}, l: l}
+	d := &jsonDecoder{scanner: scanner{b: body, most: l.Entries, mute: true}, l: l}
 	d.begin()
 	var b SampleBatch
 	d.object([]string{"samples"}, func(key string) bool {

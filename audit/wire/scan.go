@@ -18,6 +18,7 @@ type scanner struct {
 	entries int // objects begun
 	most    int // objects there may be
 	dead    bool
+	mute    bool // faults repeat no numbers: they may be values that nobody masked
 }
 
 // begin checks what is asked of the whole body.
@@ -121,6 +122,8 @@ func (s *scanner) shape() string {
 		return "a boolean"
 	case c == 'n':
 		return "null"
+	case s.mute && (c == '-' || c >= '0' && c <= '9'):
+		return "a number"
 	case c == '-' || c >= '0' && c <= '9':
 		return "the number " + clip(string(s.b[s.i:s.numberEnd()]))
 	}
