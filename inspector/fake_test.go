@@ -132,6 +132,7 @@ type memory struct {
 	newest     map[store.Edge]store.Delivery
 	clocks     []store.HostClock
 	calls
+	said
 	err error
 }
 

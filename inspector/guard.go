@@ -20,7 +20,10 @@ type Access interface {
 	Check(authorization []string, now time.Time) (access.Caller, error)
 }
 
-const reportsRoute = "/api/v1/reports"
+const (
+	reportsRoute = "/api/v1/reports"
+	samplesRoute = "/api/v1/samples"
+)
 
 // rules is the one table of who may call what: for every route the least role. A route that is not in it is nobody's.
 var rules = map[string]access.Role{
@@ -30,6 +33,7 @@ var rules = map[string]access.Role{
 	"GET /metrics":      access.Viewer,
 
 	"POST " + reportsRoute: access.Ingest, // with ?backfill=true access.Operator
+	"POST " + samplesRoute: access.Ingest,
 
 	"GET /api/v1/stream":                                  access.Viewer,
 	"GET /api/v1/status":                                  access.Viewer,
@@ -46,6 +50,8 @@ var rules = map[string]access.Role{
 	"GET /api/v1/streams/:stream/windows/:start":          access.Viewer,
 	"GET /api/v1/streams/:stream/windows/:start/evidence": access.Viewer,
 	"GET /api/v1/streams/:stream/windows/:start/uids":     access.Viewer,
+	"GET /api/v1/streams/:stream/schemas":                 access.Viewer,
+	"GET /api/v1/streams/:stream/samples":                 access.Viewer,
 	"GET /api/v1/incidents":                               access.Viewer,
 	"GET /api/v1/incidents/:id":                           access.Viewer,
 	"GET /api/v1/silences":                                access.Viewer,

@@ -51,6 +51,7 @@ func newDoors(t *testing.T, change ...func(*Deps, *Config)) *doors {
 		deps.Access = tokens
 		deps.Pages = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "page") })
 		deps.Reports = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, `{"accepted":1}`) })
+		deps.Samples = deps.Reports
 	})...)
 	return d
 }

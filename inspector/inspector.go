@@ -83,6 +83,7 @@ type Store interface {
 	Closings
 	Incidents
 	Latencies
+	Schemas
 	Quarantined(ctx context.Context, after string, limit int) ([]store.Quarantined, error)
 	Ping(ctx context.Context) error
 }
@@ -99,6 +100,7 @@ type Deps struct {
 	Feed    Feed         // nil: no changes are told, only heartbeats
 	Access  Access       // who may do what; nil: everybody may do everything, and is called local
 	Reports http.Handler // POST /api/v1/reports; nil in a server whose role has no ingest: answers 404
+	Samples http.Handler // POST /api/v1/samples, as Reports
 	Pages   http.Handler // everything that is not the API; nil: answers 404
 	// Status fills in what this package cannot know: Kafka, lag, reports, quarantined, the last pass, dirty marks, demo.
 	// Nil leaves them empty with Kafka "off".
@@ -189,5 +191,6 @@ func (s *Inspector) routes() {
 	s.emitterRoutes()
 	s.hourRoutes()
 	s.incidentRoutes()
+	s.schemaRoutes()
 	s.plainRoutes()
 }

@@ -62,6 +62,7 @@ var routeForm = strings.NewReplacer("{", ":", "}", "")
 func (s *Inspector) plainOperations(doc *huma.OpenAPI) []*huma.Operation {
 	return []*huma.Operation{
 		reportsOperation(doc),
+		samplesOperation(doc),
 		liveOperation(doc),
 		plainOperation(doc, "get-health", "/healthz", "The process lives", ofType[api.Health](doc)),
 		plainOperation(doc, "get-ready", "/readyz", "The store answers, and the server can do its part", ofType[api.Health](doc)),
@@ -111,6 +112,20 @@ func reportsOperation(doc *huma.OpenAPI) *huma.Operation {
 			"reports": {Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeObject, Description: "a report; docs/reference/report.md describes its fields"}},
 		}}},
 		"application/protobuf": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary", Description: "rollcall.v1.ReportBatch"}},
+	}}
+	return op
+}
+
+func samplesOperation(doc *huma.OpenAPI) *huma.Operation {
+	op := plainOperation(doc, "post-samples", samplesRoute, "Take samples of events that broke their schema; answered when they are stored", ofType[api.Accepted](doc))
+	op.Method = http.MethodPost
+	op.Description = "At most 100 a request and 512 KiB, each payload masked by its sender and at most 4096 bytes. A few of each window and reason are kept and the " +
+		"others are counted: `accepted` counts both. Answers as of POST /api/v1/reports."
+	op.Parameters = []*huma.Param{{Name: "Content-Encoding", In: "header", Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{"gzip", "zstd"}}}}
+	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+		"application/json": {Schema: &huma.Schema{Type: huma.TypeObject, Required: []string{"samples"}, Properties: map[string]*huma.Schema{
+			"samples": {Type: huma.TypeArray, Items: doc.Components.Schemas.Schema(reflect.TypeFor[api.Sample](), true, "")},
+		}}},
 	}}
 	return op
 }

@@ -76,7 +76,8 @@ func quarantinedOf(q store.Quarantined) api.Quarantined {
 
 // plainRoutes are those that are not calls of the JSON API. Each of them is described in spec.go.
 func (s *Inspector) plainRoutes() {
-	s.engine.POST(reportsRoute, s.postReports)
+	s.engine.POST(reportsRoute, takenBy(&s.Reports))
+	s.engine.POST(samplesRoute, takenBy(&s.Samples))
 	s.engine.GET("/api/v1/stream", s.live)
 	s.engine.GET("/healthz", func(c *gin.Context) { c.JSON(http.StatusOK, api.Health{Status: "ok"}) })
 	s.engine.GET("/readyz", s.ready)
@@ -84,12 +85,15 @@ func (s *Inspector) plainRoutes() {
 	s.engine.GET("/openapi.yaml", func(c *gin.Context) { c.Data(http.StatusOK, "application/openapi+yaml", s.spec) })
 }
 
-func (s *Inspector) postReports(c *gin.Context) {
-	if s.Reports == nil {
-		writeProblem(c, notFound("this server does not have the role ingest"))
-		return
+// takenBy passes a request on to the intake, where this server has one.
+func takenBy(intake *http.Handler) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if *intake == nil {
+			writeProblem(c, notFound("this server does not have the role ingest"))
+			return
+		}
+		(*intake).ServeHTTP(c.Writer, c.Request)
 	}
-	s.Reports.ServeHTTP(c.Writer, c.Request)
 }
 
 func (s *Inspector) ready(c *gin.Context) {

@@ -239,7 +239,11 @@ func (s *Inspector) getWindow(ctx context.Context, in *WindowInput) (*answer[api
 	if err != nil {
 		return nil, err
 	}
-	return reply(api.WindowDetail{Window: told[0], Revisions: rows(revisions, windowOf)}), nil
+	said, err := s.sentenceOf(ctx, verdict)
+	if err != nil {
+		return nil, err
+	}
+	return reply(api.WindowDetail{Window: told[0], Sentence: said, Revisions: rows(revisions, windowOf)}), nil
 }
 
 func (s *Inspector) getEvidence(ctx context.Context, in *WindowInput) (*answer[api.Evidence], error) {

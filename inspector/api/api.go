@@ -111,6 +111,7 @@ type Window struct {
 // WindowDetail is one window and edge with its earlier revisions, oldest first.
 type WindowDetail struct {
 	Window
+	Sentence  string   `json:"sentence" doc:"what arrived and what of it breaks a schema, in words and exact numbers"`
 	Revisions []Window `json:"revisions"`
 }
 

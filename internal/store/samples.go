@@ -73,12 +73,11 @@ func (s *Store) SampleIDs(ctx context.Context, windows []WindowKey, now time.Tim
 
 // SampleQuery asks for samples of a stream's windows that start in [From, To); an empty field asks for all.
 type SampleQuery struct {
-	Stream          string
-	From, To, Now   time.Time
-	Hop, Schema     string
-	Version, Reason *string // nil: all; a version may be empty
-	After           string  // cursor that Samples returned
-	Limit           int
+	Stream                       string
+	From, To, Now                time.Time
+	Hop, Schema, Version, Reason string
+	After                        string // cursor that Samples returned
+	Limit                        int
 }
 
 const selectSamples = `
@@ -86,7 +85,7 @@ SELECT start, hop, schema, version, outcome, reason, uid, emitter, host, seconds
 FROM samples
 WHERE stream = {stream:String} AND start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')} AND expires > {now:DateTime('UTC')}
     AND ({hop:String} = '' OR hop = {hop:String}) AND ({schema:String} = '' OR schema = {schema:String})
-    AND ({any_version:UInt8} OR version = {version:String}) AND ({any_reason:UInt8} OR reason = {reason:String})
+    AND ({version:String} = '' OR version = {version:String}) AND ({reason:String} = '' OR reason = {reason:String})
     AND ({first:UInt8} OR (start, hop, schema, version, outcome, reason, uid, emitter) >
         ({a_start:DateTime('UTC')}, {a_hop:String}, {a_schema:String}, {a_version:String}, {a_outcome:String}, {a_reason:String}, {a_uid:String}, toUUID({a_emitter:String})))
 ORDER BY start, hop, schema, version, outcome, reason, uid, emitter, at
@@ -125,18 +124,10 @@ func (q SampleQuery) args() (params, error) {
 		return params{}, err
 	}
 	args := params{}.value("stream", q.Stream).value("from", q.From).value("to", q.To).value("now", q.Now).value("hop", q.Hop).value("schema", q.Schema)
-	args = args.value("any_version", bit(q.Version == nil)).value("version", text(q.Version))
-	args = args.value("any_reason", bit(q.Reason == nil)).value("reason", text(q.Reason))
+	args = args.value("version", q.Version).value("reason", q.Reason)
 	args = args.value("first", bit(q.After == "")).value("a_start", after.Start).value("a_hop", after.Hop).value("a_schema", after.Schema)
 	args = args.value("a_version", after.Version).value("a_outcome", after.Outcome).value("a_reason", after.Reason)
 	return args.value("a_uid", after.UID).value("a_emitter", after.Emitter.String()).value("limit", q.Limit+1), nil
-}
-
-func text(of *string) string {
-	if of == nil {
-		return ""
-	}
-	return *of
 }
 
 func sampleCursor(v wire.Sample) (string, error) {

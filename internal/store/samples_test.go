@@ -66,7 +66,6 @@ func TestSamplesAreReadBackAsStoredOncePageByPage(t *testing.T) {
 func TestSamplesAreFoundByHopSchemaVersionAndReason(t *testing.T) {
 	s := migrated(t)
 	addSamples(t, s, aSample("agent", "7", "a", 1), aSample("agent", "", "a", 2), aSample("agent", "7", "", 3), aSample("sink", "7", "a", 4))
-	text := func(s string) *string { return &s }
 	for _, c := range []struct {
 		change func(*SampleQuery)
 		want   int
@@ -74,8 +73,8 @@ func TestSamplesAreFoundByHopSchemaVersionAndReason(t *testing.T) {
 		{func(*SampleQuery) {}, 4},
 		{func(q *SampleQuery) { q.Hop = "sink" }, 1},
 		{func(q *SampleQuery) { q.Schema = "clicks" }, 0},
-		{func(q *SampleQuery) { q.Version = text("") }, 1},
-		{func(q *SampleQuery) { q.Version, q.Reason = text("7"), text("") }, 1},
+		{func(q *SampleQuery) { q.Version = "7" }, 3},
+		{func(q *SampleQuery) { q.Hop, q.Version, q.Reason = "agent", "7", "a" }, 1},
 		{func(q *SampleQuery) { q.From, q.To = q.To, q.To.Add(time.Minute) }, 0},
 		{func(q *SampleQuery) { q.Stream = "clicks" }, 0},
 	} {
