@@ -27,12 +27,15 @@ func configOf(flags cli.Serve) (app.Config, error) {
 	config := app.Config{
 		Role: app.Role(flags.Role), Listen: flags.Listen, Data: flags.Data, Debug: flags.DebugListen,
 		Door:         app.Door{Tokens: flags.Tokens, TLSCert: flags.TLSCert, TLSKey: flags.TLSKey, InsecureHTTP: flags.InsecureHTTP},
-		KafkaBrokers: flags.KafkaBrokers, Streams: flags.Streams, Notify: notifyConfig(flags.Notify),
+		KafkaBrokers: flags.KafkaBrokers, Streams: flags.Streams, Notify: notifyConfig(flags.Notify), SamplesDays: flags.SamplesDays,
 		Version: version, Log: slog.New(log),
 	}
 	config.ClickHouse, err = clickHouseOf(flags)
 	if err == nil {
 		config.KafkaAccess, err = kafkaOf(flags)
+	}
+	if err == nil && flags.SamplesDays < 1 {
+		err = fmt.Errorf("--samples-days %d: give 1 to 3650", flags.SamplesDays)
 	}
 	if err == nil {
 		err = config.Check()

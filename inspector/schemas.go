@@ -18,11 +18,11 @@ import (
 const (
 	schemaRange   = 7 * 24 * time.Hour
 	schemaPage    = 24 * time.Hour // of windows on one page
-	usualSchemas  = 60             // windows a page
-	mostSchemas   = 200
-	namedReasons  = 10 // of each outcome, and hosts, that are named; the others are summed
+	usualSchemas  = 60             // windows a page, where nobody says how many
+	mostSchemas   = 200            // however many are asked for
+	namedReasons  = 10             // of each outcome, and hosts, that are named; the others are summed
 	namedVersions = 100
-	mostSamples   = 200 // a page
+	mostSamples   = 200 // a page, however many are asked for
 )
 
 // Schemas tells what hops said of schemas, and shows events that broke them.
@@ -61,7 +61,7 @@ func (p HopParam) read(info store.StreamInfo) error {
 
 func (s *Inspector) listSchemas(ctx context.Context, in *schemasInput) (*answer[api.Schemas], error) {
 	now := s.Now()
-	limit, after, err := in.readUpTo(usualSchemas, mostSchemas)
+	limit, after, err := in.readUpTo(usualSchemas, maxLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (s *Inspector) listSchemas(ctx context.Context, in *schemasInput) (*answer[
 	} else if q.From, err = startBehind(after); err != nil {
 		return nil, err
 	}
-	starts, next, err := s.schemaStarts(ctx, q, limit)
+	starts, next, err := s.schemaStarts(ctx, q, min(limit, mostSchemas))
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +202,7 @@ type samplesInput struct {
 
 func (s *Inspector) listSamples(ctx context.Context, in *samplesInput) (*answer[api.Page[api.Sample]], error) {
 	now := s.Now()
-	limit, after, err := in.readUpTo(defaultLimit, mostSamples)
+	limit, after, err := in.PageParams.read()
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +218,7 @@ func (s *Inspector) listSamples(ctx context.Context, in *samplesInput) (*answer[
 		return nil, err
 	}
 	found, next, err := s.Store.Samples(ctx, store.SampleQuery{
-		Stream: in.Stream, From: from, To: to, Now: now, Hop: in.Hop, Schema: in.Schema, Version: in.Version, Reason: in.Reason, After: after, Limit: limit,
+		Stream: in.Stream, From: from, To: to, Now: now, Hop: in.Hop, Schema: in.Schema, Version: in.Version, Reason: in.Reason, After: after, Limit: min(limit, mostSamples),
 	})
 	if errors.Is(err, store.ErrCursor) {
 		return nil, fault("query.cursor", "not a cursor of this list")

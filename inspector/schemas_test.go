@@ -196,8 +196,8 @@ func TestQuestionsAboutSchemasThatCannotBeAnsweredAreRefused(t *testing.T) {
 		text   string
 	}{
 		{"orders/schemas?hop=agnet", 400, "no hop"}, {"orders/samples?hop=agnet", 400, "it has app, agent, sink"},
-		{"orders/schemas?from=2026-11-01T00:00:00Z", 400, "at most 168h0m0s"}, {"orders/schemas?limit=201", 400, "1 to 200"},
-		{"orders/samples?limit=201", 400, "1 to 200"}, {"orders/schemas?cursor=eA", 400, "not a cursor"}, {"orders/samples?cursor=b2Rk", 400, "not a cursor"},
+		{"orders/schemas?from=2026-11-01T00:00:00Z", 400, "at most 168h0m0s"}, {"orders/schemas?limit=1001", 400, "1 to 1000"},
+		{"orders/samples?limit=1001", 400, "1 to 1000"}, {"orders/schemas?cursor=eA", 400, "not a cursor"}, {"orders/samples?cursor=b2Rk", 400, "not a cursor"},
 		{"orders/schemas?edge=x", 400, "unknown parameter"}, {"clicks/schemas", 404, "clicks"}, {"clicks/samples", 404, "clicks"},
 	} {
 		wantProblem(t, f.ask(http.MethodGet, "/api/v1/streams/"+c.query, ""), c.status, c.text)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -43,6 +44,7 @@ type Config struct {
 	Debug        string // host:port of the profiler, on loopback; empty: there is none
 	Streams      map[string]api.Settings
 	Notify       notify.Config // who is told of incidents
+	SamplesDays  int           // how long samples are kept; 0: 7
 	Version      string
 	Demo         bool // the data shown was made by the demo
 	Log          *slog.Logger
@@ -62,6 +64,7 @@ type App struct {
 	brokers     []string
 	store       *store.Store
 	intake      *ingest.Intake
+	samples     *ingest.Samples
 	consumer    *ingest.Consumer
 	kafka       *kgo.Client // where there is no consumer
 	member      *share.Member
@@ -189,7 +192,10 @@ func (a *App) startKafka(ctx context.Context) error {
 		a.brokers = child.Brokers()
 	}
 	err := a.makeTopic(ctx, func(ctx context.Context, opts []kgo.Opt) error {
-		return ingest.EnsureTopic(ctx, a.brokers, ingest.TopicConfig{Opts: opts})
+		if err := ingest.EnsureTopic(ctx, a.brokers, ingest.TopicConfig{Opts: opts}); err != nil {
+			return err
+		}
+		return ingest.EnsureTopic(ctx, a.brokers, ingest.TopicConfig{Name: ingest.SamplesTopic, RetentionBytes: samplesTopicBytes, Opts: opts})
 	})
 	if err != nil || a.config.Role.takesReports() {
 		return err
@@ -229,6 +235,29 @@ func (a *App) startConsumer(context.Context) error {
 	return nil
 }
 
+// samplesTopicBytes bounds a partition of the topic of samples, which may be lost.
+const samplesTopicBytes = 64 << 20
+
+// startSamples takes samples beside reports: they have a queue and a consumer of their own, so that a flood of them holds up no report.
+func (a *App) startSamples(context.Context) error {
+	keep := time.Duration(a.config.SamplesDays) * 24 * time.Hour
+	samples := ingest.NewSamples(a.intake, a.store, ingest.SamplesConfig{Keep: keep})
+	samples.Start()
+	a.samples = samples
+	a.stack.push("intake of samples", samples.Stop)
+	consumer, err := ingest.NewConsumer(samples, ingest.ConsumerConfig{
+		Brokers: a.brokers, Topic: ingest.SamplesTopic, Group: ingest.SamplesGroup, Opts: a.config.KafkaAccess.options(),
+	})
+	if err != nil {
+		return err
+	}
+	if err := consumer.Start(); err != nil {
+		return err
+	}
+	a.stack.push("consumer of samples", consumer.Stop)
+	return nil
+}
+
 func (a *App) startReconciler(ctx context.Context) error {
 	r, err := reconcile.New(judge{a.member, a.store}, reconcile.Config{}, a.registry, a.log)
 	if err != nil {
@@ -255,7 +284,7 @@ func (a *App) startInspector(context.Context) error {
 		deps.Auditor, deps.Feed, deps.Pages = reconcile.NewReader(a.store), a.feed, web.Handler()
 	}
 	if a.intake != nil {
-		deps.Reports = a.intake.Handler()
+		deps.Reports, deps.Samples = a.intake.Handler(), a.samples.Handler()
 	}
 	if a.tokens != nil {
 		deps.Access = a.tokens

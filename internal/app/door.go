@@ -24,7 +24,15 @@ type Door struct {
 
 // Check says what is wrong with where and how the server is to listen and to connect, before anything is started.
 func (c Config) Check() error {
-	return cmp.Or(c.checkRole(), c.Door.check(c.Listen), checkClickHouse(c.ClickHouse), c.KafkaAccess.check(c.KafkaBrokers), checkDebug(c.Debug))
+	return cmp.Or(c.checkRole(), c.Door.check(c.Listen), checkClickHouse(c.ClickHouse), c.KafkaAccess.check(c.KafkaBrokers), checkDebug(c.Debug), checkDays(c.SamplesDays))
+}
+
+// checkDays holds that samples expire, and before the clock of ClickHouse's DateTime ends; 0 is the default.
+func checkDays(days int) error {
+	if days < 0 || days > 3650 {
+		return fmt.Errorf("--samples-days %d: give 1 to 3650", days)
+	}
+	return nil
 }
 
 // check refuses to listen where others could reach a server that asks nobody for a token, or could read the tokens on

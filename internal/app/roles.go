@@ -54,7 +54,7 @@ func (c Config) checkRole() error {
 func (a *App) parts() []func(context.Context) error {
 	parts := []func(context.Context) error{a.openDoor, a.openDebug, a.listen, a.startClickHouse, a.openStore, a.startKafka}
 	if a.config.Role.takesReports() {
-		parts = append(parts, a.startIntake, a.startConsumer)
+		parts = append(parts, a.startIntake, a.startConsumer, a.startSamples)
 	}
 	if a.config.Role.judges() {
 		parts = append(parts, a.startMember, a.startNotifier, a.startReconciler)

@@ -59,6 +59,8 @@ type commands struct {
 	Windows   windows       `cmd:"" help:"List the windows of a stream, one row a window and edge."`
 	Latency   latencies     `cmd:"" help:"Say how long after production hops took events over, by window and in all."`
 	Lost      lost          `cmd:"" help:"Name the events that a window lost, or that another kind is said of."`
+	Schemas   schemas       `cmd:"" help:"Say what of a stream breaks its schema, window by window."`
+	Samples   samples       `cmd:"" help:"Show events that broke their schema, masked."`
 	Trace     trace         `cmd:"" help:"Say which hops saw one event."`
 	Hours     hours         `cmd:"" help:"List streams by hour."`
 	Incidents incidents     `cmd:"" help:"List what people were called for, or should be."`

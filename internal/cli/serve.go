@@ -29,6 +29,7 @@ type Serve struct {
 	KafkaPasswordFile      string   `name:"kafka-password-file" env:"ROLLCALL_KAFKA_PASSWORD_FILE" type:"path" help:"File that holds the Kafka password." placeholder:"FILE"`
 	KafkaTLS               bool     `name:"kafka-tls" env:"ROLLCALL_KAFKA_TLS" help:"Speak TLS to Kafka."`
 	KafkaCAFile            string   `name:"kafka-ca-file" env:"ROLLCALL_KAFKA_CA_FILE" type:"path" help:"Certificates to trust Kafka by instead of the system's, PEM." placeholder:"FILE"`
+	SamplesDays            int      `name:"samples-days" default:"7" env:"ROLLCALL_SAMPLES_DAYS" help:"How many days samples of events that broke their schema are kept from now on, 1 to 3650." placeholder:"N"`
 	LogLevel               string   `name:"log-level" default:"info" enum:"debug,info,warn,error" env:"ROLLCALL_LOG_LEVEL" help:"How much to log: ${enum}." placeholder:"LEVEL"`
 	LogFormat              string   `name:"log-format" default:"auto" enum:"auto,text,json" env:"ROLLCALL_LOG_FORMAT" help:"How to log: ${enum}; auto is text on a terminal and else json." placeholder:"FORMAT"`
 	DebugListen            string   `name:"debug-listen" env:"ROLLCALL_DEBUG_LISTEN" help:"Address of Go's profiler, on loopback; there is none when not given." placeholder:"HOST:PORT"`
