@@ -64,7 +64,7 @@ func levelOf(c *gin.Context, v *visit) (level slog.Level, told bool) {
 		return slog.LevelWarn, true
 	case !changing || c.FullPath() == "":
 		return 0, false
-	case c.FullPath() == reportsRoute && !backfills(c.Request.URL.Query()):
+	case c.FullPath() == samplesRoute, c.FullPath() == reportsRoute && !backfills(c.Request.URL.Query()):
 		return slog.LevelDebug, true
 	}
 	return slog.LevelInfo, true

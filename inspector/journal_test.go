@@ -55,6 +55,7 @@ func TestEveryChangeIsLoggedWithWhoMadeItAndWhatCameOfIt(t *testing.T) {
 		{"operator", "POST", "/api/v1/streams/orders/lanes/close", `{"at":"2026-11-22T05:00:00Z","why":"x","hop":"agent","lane":"l"}`, "INFO", "operator", "operator", closing, 200, "orders", "", "r-3"},
 		{"operator", "POST", "/api/v1/reports?backfill=true", `{}`, "INFO", "operator", "operator", reportsRoute, 200, "", "", "r-4"},
 		{"ingest", "POST", "/api/v1/reports", `{}`, "DEBUG", "ingest", "ingest", reportsRoute, 200, "", "", "r-5"},
+		{"ingest", "POST", "/api/v1/samples", `{}`, "DEBUG", "ingest", "ingest", samplesRoute, 200, "", "", "r-5"},
 		{"viewer", "PUT", "/api/v1/streams/orders", `{}`, "WARN", "viewer", "viewer", put, 403, "orders", "role", "r-6"},
 		{"ingest", "GET", "/api/v1/streams", ``, "WARN", "ingest", "ingest", "/api/v1/streams", 403, "", "role", "r-7"},
 		{"revoked", "GET", "/api/v1/streams", ``, "WARN", "revoked", "none", "/api/v1/streams", 401, "", "revoked", "r-8"},
