@@ -102,6 +102,20 @@ func (p RangeParams) read(now time.Time, usual, most time.Duration) (from, to ti
 	return from, to, nil
 }
 
+// readPast is read of a range in which nothing lies more than an hour ahead, as no window does: the store knows no instants after 2106.
+func (p RangeParams) readPast(now time.Time, most time.Duration) (from, to time.Time, err error) {
+	if from, to, err = p.read(now, time.Hour, most); err != nil {
+		return from, to, err
+	}
+	if last := now.UTC().Add(time.Hour); to.After(last) {
+		to = last
+	}
+	if from.After(to) {
+		from = to
+	}
+	return from, to, nil
+}
+
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 func readTime(path, text string) (time.Time, error) {

@@ -65,7 +65,7 @@ func (s *Inspector) listSchemas(ctx context.Context, in *schemasInput) (*answer[
 	if err != nil {
 		return nil, err
 	}
-	from, to, err := in.RangeParams.read(now, time.Hour, schemaRange)
+	from, to, err := in.RangeParams.readPast(now, schemaRange)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +206,7 @@ func (s *Inspector) listSamples(ctx context.Context, in *samplesInput) (*answer[
 	if err != nil {
 		return nil, err
 	}
-	from, to, err := in.RangeParams.read(now, time.Hour, windowRange)
+	from, to, err := in.RangeParams.readPast(now, windowRange)
 	if err != nil {
 		return nil, err
 	}

@@ -211,6 +211,10 @@ func TestSamplesAreListedAsTheyWereAskedFor(t *testing.T) {
 	if len(page.Items) != 1 || page.Items[0].Payload != "<string 4>" || !page.Items[0].Cut || page.Next != cursor("more") {
 		t.Errorf("%+v", page)
 	}
+	read[api.Page[api.Sample]](f, "/api/v1/streams/orders/samples?from=2150-01-01T00:00:00Z&to=2150-01-02T00:00:00Z")
+	if q := f.store.asked[1]; q.From.After(testNow.Add(time.Hour)) || q.To.After(testNow.Add(time.Hour)) {
+		t.Errorf("asked the store for the year 2150: %+v", q)
+	}
 	want := store.SampleQuery{
 		Stream: "orders", From: testNow.Add(-time.Hour), To: testNow, Now: testNow, Hop: "agent", Schema: "orders", Version: "7", Reason: "/amount: x", After: "a", Limit: 9,
 	}

@@ -23,13 +23,12 @@ type tally struct {
 
 // schemaWorld is what some emitters observed, event by event, and the reports they made of it.
 type schemaWorld struct {
-	stream   string
-	counts   map[tally]uint64                                  // what each emitter counted last; the Count of the key is 0
-	invalid  map[SchemaKey]map[wire.UID]map[uint32]wire.UID    // source → number → one emitter that found it invalid
-	found    map[SchemaKey]map[wire.UID]map[[2]uint64]struct{} // emitter → (source, number)
-	foreign  map[SchemaKey]map[wire.UID]map[string]struct{}    // emitter → UIDs
-	reports  []Received
-	emitters []wire.UID
+	stream  string
+	counts  map[tally]uint64                                  // what each emitter counted last; the Count of the key is 0
+	invalid map[SchemaKey]map[wire.UID]map[uint32]wire.UID    // source → number → one emitter that found it invalid
+	found   map[SchemaKey]map[wire.UID]map[[2]uint64]struct{} // emitter → (source, number)
+	foreign map[SchemaKey]map[wire.UID]map[string]struct{}    // emitter → UIDs
+	reports []Received
 }
 
 var outcomes = []string{"OK", "INVALID", "UNKNOWN_SCHEMA", "UNDECODABLE", "DEPRECATED"}
