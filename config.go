@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"time"
 
 	"golang.org/x/term"
 
@@ -27,8 +28,9 @@ func configOf(flags cli.Serve) (app.Config, error) {
 	config := app.Config{
 		Role: app.Role(flags.Role), Listen: flags.Listen, Data: flags.Data, Debug: flags.DebugListen,
 		Door:         app.Door{Tokens: flags.Tokens, TLSCert: flags.TLSCert, TLSKey: flags.TLSKey, InsecureHTTP: flags.InsecureHTTP},
-		KafkaBrokers: flags.KafkaBrokers, Streams: flags.Streams, Notify: notifyConfig(flags.Notify), SamplesDays: flags.SamplesDays,
-		Version: version, Log: slog.New(log),
+		KafkaBrokers: flags.KafkaBrokers, Streams: flags.Streams, Notify: notifyConfig(flags.Notify), Limits: limitsOf(flags.Notify.Limits),
+		SamplesDays: flags.SamplesDays,
+		Version:     version, Log: slog.New(log),
 	}
 	config.ClickHouse, err = clickHouseOf(flags)
 	if err == nil {
@@ -52,6 +54,10 @@ func notifyConfig(given cli.Notify) notify.Config {
 		c.Receivers = append(c.Receivers, notify.Receiver(r))
 	}
 	return c
+}
+
+func limitsOf(given cli.Limits) app.Limits {
+	return app.Limits{IngestLag: int64(given.IngestLag), ReconcileAge: time.Duration(given.ReconcileAge) * time.Second, Quarantined: uint64(given.Quarantined)}
 }
 
 func clickHouseOf(flags cli.Serve) (store.Config, error) {

@@ -45,6 +45,7 @@ type Config struct {
 	Streams      map[string]api.Settings
 	Notify       notify.Config // who is told of incidents
 	SamplesDays  int           // how long samples are kept; 0: 7
+	Limits       Limits        // over what they are told of this server's own health
 	Version      string
 	Demo         bool // the data shown was made by the demo
 	Log          *slog.Logger
@@ -269,7 +270,8 @@ func (a *App) startReconciler(ctx context.Context) error {
 
 // startNotifier comes before the reconciler, so that it stops after it: what the last pass found may still be told.
 func (a *App) startNotifier(ctx context.Context) error {
-	n, err := notify.New(notify.Deps{Store: a.store, Shares: a.member, Names: reconcile.NewReader(a.store), Registry: a.registry, Log: a.log}, a.config.Notify)
+	deps := notify.Deps{Store: a.store, Shares: a.member, Names: reconcile.NewReader(a.store), Registry: a.registry, Log: a.log, Checks: a.checks()}
+	n, err := notify.New(deps, a.config.Notify)
 	if err != nil {
 		return err
 	}

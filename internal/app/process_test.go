@@ -35,14 +35,19 @@ type place struct {
 	Brokers              []string
 	Hook                 string        // who is called of incidents; empty: nobody
 	Hold                 time.Duration // how long an incident must stand before
+	Beat                 string        // address of heartbeats; empty: there are none
 }
 
-// notify is who is told of incidents.
+// notify is whom the server tells, quickly.
 func (p place) notify() notify.Config {
-	if p.Hook == "" {
-		return notify.Config{}
+	c := notify.Config{Hold: p.Hold, Look: 100 * time.Millisecond, Beat: 100 * time.Millisecond, Timeout: time.Second}
+	if p.Hook != "" {
+		c.Receivers = append(c.Receivers, notify.Receiver{Name: "oncall", Type: notify.Webhook, URL: p.Hook, AllowPrivate: true})
 	}
-	return notify.Config{Hold: p.Hold, Receivers: []notify.Receiver{{Name: "oncall", Type: notify.Webhook, URL: p.Hook, AllowPrivate: true}}}
+	if p.Beat != "" {
+		c.Receivers = append(c.Receivers, notify.Receiver{Name: "beat", Type: notify.Heartbeat, URL: p.Beat, AllowPrivate: true})
+	}
+	return c
 }
 
 // serveChild serves until it is told to end, as main does; it says its address on standard output.

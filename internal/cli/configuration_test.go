@@ -55,6 +55,23 @@ func TestConfigCheckTellsTheLineOfAFaultAndStartsNothing(t *testing.T) {
 	}
 }
 
+func TestConfigCheckJudgesTheReceiversToo(t *testing.T) {
+	var checked Serve
+	env := Env{Check: func(s Serve) error { checked = s; return nil }}
+	got := runWith(t, env, "", "config", "check", configFile(t, `
+notify:
+  receivers: [{name: oncall, type: pagerduty, secretVariable: PAGER_KEY, caFile: /ca}]
+  limits: {ingestLag: 5, reconcileAge: 6, quarantined: 7}
+`))
+	want := Notify{
+		Receivers: []Receiver{{Name: "oncall", Type: "pagerduty", SecretVariable: "PAGER_KEY", CAFile: "/ca"}},
+		Limits:    Limits{IngestLag: 5, ReconcileAge: 6, Quarantined: 7},
+	}
+	if diff := cmp.Diff(want, checked.Notify); diff != "" || got.code != Good {
+		t.Errorf("exit code %d, %s\n%s", got.code, got.failed, diff)
+	}
+}
+
 func TestConfigCheckGivesTheFileMoreWeightThanTheEnvironment(t *testing.T) {
 	t.Setenv("ROLLCALL_LISTEN", "127.0.0.1:2")
 	t.Setenv("ROLLCALL_DATA", "/from/here")

@@ -10,15 +10,25 @@ import (
 type Notify struct {
 	Page      string     `yaml:"page"` // address of the page, for links
 	Receivers []Receiver `yaml:"receivers"`
+	Limits    Limits     `yaml:"limits"`
 }
 
 // Receiver is one who is told of incidents.
 type Receiver struct {
-	Name         string `yaml:"name" json:"name"`
-	Type         string `yaml:"type" json:"type"` // webhook or alertmanager
-	URL          string `yaml:"url" json:"-"`
-	SecretFile   string `yaml:"secretFile" json:"-"`
-	AllowPrivate bool   `yaml:"allowPrivate" json:"-"`
+	Name           string `yaml:"name" json:"name"`
+	Type           string `yaml:"type" json:"type"` // webhook, alertmanager, slack, pagerduty or heartbeat
+	URL            string `yaml:"url" json:"-"`
+	SecretFile     string `yaml:"secretFile" json:"-"`
+	SecretVariable string `yaml:"secretVariable" json:"-"`
+	CAFile         string `yaml:"caFile" json:"-"`
+	AllowPrivate   bool   `yaml:"allowPrivate" json:"-"`
+}
+
+// Limits are over what the receivers are told of Rollcall's own health; 0 takes the default.
+type Limits struct {
+	IngestLag    uint `yaml:"ingestLag"`    // records of rollcall.reports that wait to be stored; 100 000
+	ReconcileAge uint `yaml:"reconcileAge"` // seconds since every stream was last looked at; 60
+	Quarantined  uint `yaml:"quarantined"`  // records put aside within five minutes; 10
 }
 
 type notify struct {

@@ -2,8 +2,6 @@ package notify
 
 import (
 	"context"
-	"errors"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -20,13 +18,6 @@ type key struct {
 	state    string
 }
 
-// try is how the attempts at one notification went so far.
-type try struct {
-	attempts uint32
-	first    time.Time
-	next     time.Time
-}
-
 // line tells one receiver.
 type line struct {
 	*Notifier
@@ -34,6 +25,7 @@ type line struct {
 
 	mu    sync.Mutex
 	tries map[key]try // what failed since the start
+	rest  time.Time   // until when the receiver wants to be left alone
 }
 
 func (l *line) run(ctx context.Context) {
@@ -52,8 +44,8 @@ func (l *line) run(ctx context.Context) {
 	}
 }
 
-// round sends what is due of the streams held, some at a time. The claims are read first: whoever had one before wrote down what was told before
-// it could be made.
+// round sends what is due of the streams held, and then passes on who looks at what. The claims are read first: whoever had one before wrote
+// down what was told before it could be made.
 func (l *line) round(ctx context.Context) error {
 	held := map[uint32]store.Claim{}
 	for _, c := range l.Shares.Held() {
@@ -66,9 +58,15 @@ func (l *line) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.each(ctx, held, due, func(i store.Incident) { l.tell(ctx, l.message(ctx, &i, l.Now())) })
+	return l.passOnAcks(ctx, held)
+}
+
+// each does something with those of the incidents whose stream is held, some at a time.
+func (l *line) each(ctx context.Context, held map[uint32]store.Claim, incidents []store.Incident, do func(store.Incident)) {
 	slots := make(chan struct{}, atOnce)
 	var all sync.WaitGroup
-	for _, i := range due {
+	for _, i := range incidents {
 		claim, ours := held[store.ShareOf(i.Stream)]
 		if !ours {
 			continue
@@ -78,24 +76,23 @@ func (l *line) round(ctx context.Context) error {
 		case slots <- struct{}{}:
 			all.Go(func() {
 				defer func() { <-slots }()
-				l.tellHeld(ctx, i, claim)
+				l.whileHeld(ctx, i, claim, do)
 			})
 		}
 	}
 	all.Wait()
-	return nil
 }
 
-// tellHeld tells while the claim of the stream stands. A process that was stopped since it looked what is due, and wakes, so tells nothing that
-// another has told meanwhile.
-func (l *line) tellHeld(ctx context.Context, i store.Incident, claim store.Claim) {
+// whileHeld does something with an incident while the claim of its stream stands. A process that was stopped since it looked what is due, and
+// wakes, so tells nothing that another has told meanwhile.
+func (l *line) whileHeld(ctx context.Context, i store.Incident, claim store.Claim, do func(store.Incident)) {
 	done, ok, err := l.Shares.Keep(ctx, claim)
 	switch {
 	case err != nil && ctx.Err() == nil:
 		l.Log.Error("nobody is told while it is not known who is to tell", "receiver", l.receiver.Name, "incident", i.ID.String(), "error", err)
 	case ok:
 		defer done()
-		l.tell(ctx, i)
+		do(i)
 	}
 }
 
@@ -165,7 +162,7 @@ func (l *line) allowed(due []store.Incident, silences []store.Silence, now time.
 func (l *line) waits(k key, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return now.Before(l.tries[k].next)
+	return now.Before(l.tries[k].next) || now.Before(l.rest)
 }
 
 // keyOf names what is told: an incident that became part of another is told resolved, since the other one is told open.
@@ -177,23 +174,22 @@ func keyOf(i *store.Incident) key {
 }
 
 // tell makes one attempt and writes down how it went. Only what was answered well, or was tried for too long, counts as told.
-func (l *line) tell(ctx context.Context, i store.Incident) {
-	k, now := keyOf(&i), l.Now()
-	_, err := l.receiver.send(ctx, l.message(ctx, &i, now), l.config)
+func (l *line) tell(ctx context.Context, m message) {
+	i, k := m.incident, key{m.incident.ID, m.state()}
+	if l.waits(k, l.Now()) { // another attempt of this round was told to wait
+		return
+	}
+	_, err := l.receiver.send(ctx, m, l.config)
 	if err != nil && ctx.Err() != nil {
 		return // the server stops; it is sent after the next start
 	}
-	t, patient := l.note(k, now, err)
-	told := store.Told{Receiver: l.receiver.Name, Incident: i.ID, State: k.state, Since: i.Since, Outcome: sent, Attempts: t.attempts, At: now}
+	t, patient := l.note(k, m.now, err)
+	told := store.Told{Receiver: l.receiver.Name, Incident: i.ID, State: k.state, Since: i.Since, Outcome: sent, Attempts: t.attempts, At: m.now}
 	switch {
 	case err == nil:
 		l.count(sent)
 	case patient:
-		outcome := retried
-		if errors.Is(err, ErrForbidden) {
-			outcome = refused
-		}
-		l.count(outcome)
+		l.count(outcomeOf(err))
 		l.Log.Warn("a receiver was not told", "receiver", l.receiver.Name, "incident", i.ID.String(), "attempts", t.attempts, "error", err)
 		return
 	default:
@@ -212,24 +208,19 @@ func (l *line) tell(ctx context.Context, i store.Incident) {
 	delete(l.tries, k)
 }
 
-// note counts an attempt; it is false once the patience is at its end. The next attempt waits twice as long as the last did, give or take a half.
+// note counts an attempt; it is false once the patience is at its end, or more of it is of no use.
 func (l *line) note(k key, now time.Time, err error) (try, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.tries[k]
-	if t.attempts++; t.attempts == 1 {
-		t.first = now
+	patient := t.made(now, err, l.config)
+	if err != nil {
+		l.tries[k] = t
+		if wait := waitOf(err); wait > 0 {
+			l.rest = now.Add(wait)
+		}
 	}
-	if err == nil {
-		return t, true
-	}
-	wait := l.config.Most
-	if shift := t.attempts - 1; shift < 16 {
-		wait = min(wait, l.config.First<<shift)
-	}
-	t.next = now.Add(wait/2 + rand.N(wait))
-	l.tries[k] = t
-	return t, t.next.Sub(t.first) < l.config.Patience
+	return t, patient
 }
 
 func (l *line) count(outcome string) { l.outcomes.WithLabelValues(l.receiver.Name, outcome).Inc() }

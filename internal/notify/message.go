@@ -3,8 +3,6 @@ package notify
 import (
 	"encoding/json"
 	"fmt"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/rollcallhq/rollcall/internal/store"
@@ -17,6 +15,8 @@ type message struct {
 	page     string
 	now      time.Time
 	test     bool
+	acked    bool // that somebody looks at it is what there is to say
+	self     bool // it is of Rollcall's own health
 }
 
 // text is the line a person reads.
@@ -31,22 +31,30 @@ func (m *message) text() string {
 	return text
 }
 
-func (m *message) state() string { return keyOf(&m.incident).state }
+// state is what a receiver is told: store.IncidentOpen, store.IncidentResolved or store.ToldAcknowledged.
+func (m *message) state() string {
+	if m.acked {
+		return store.ToldAcknowledged
+	}
+	return keyOf(&m.incident).state
+}
+
+// severity is how bad it is, in words that Alertmanager's routes and PagerDuty know. While Rollcall is blind nobody knows what is lost.
+func (m *message) severity() string {
+	switch {
+	case m.test:
+		return "info"
+	case m.self || m.incident.Cause == store.CauseLoss:
+		return "critical"
+	}
+	return "warning"
+}
 
 func (m *message) edge() string {
 	if m.incident.Edge == (store.Edge{}) {
 		return ""
 	}
 	return m.incident.Edge.String()
-}
-
-// link leads to the first window that is bad.
-func (m *message) link() string {
-	if m.page == "" || m.incident.Cause == store.CauseStopped {
-		return m.page
-	}
-	return fmt.Sprintf("%s/w/%s/%s?edge=%s", strings.TrimRight(m.page, "/"), url.PathEscape(m.incident.Stream),
-		m.incident.FirstBad.UTC().Format(time.RFC3339), url.QueryEscape(m.edge()))
 }
 
 // data is what a webhook is told.
@@ -88,12 +96,8 @@ func (m *message) cloudEvent() ([]byte, error) {
 // nobody repeats it any more.
 func (m *message) alert(c Config) ([]byte, error) {
 	i := &m.incident
-	severity := "critical"
-	if i.Cause != store.CauseLoss {
-		severity = "warning"
-	}
 	labels := map[string]string{
-		"alertname": "Rollcall_" + string(i.Cause), "stream": i.Stream, "cause": string(i.Cause), "severity": severity, "incident": i.ID.String(),
+		"alertname": "Rollcall_" + string(i.Cause), "stream": i.Stream, "cause": string(i.Cause), "severity": m.severity(), "incident": i.ID.String(),
 	}
 	if m.edge() != "" {
 		labels["edge"] = m.edge()

@@ -24,6 +24,7 @@ type Store interface {
 	ToldOpen(ctx context.Context, receiver string) ([]store.Told, error)
 	AddTold(ctx context.Context, told store.Told) error
 	Silences(ctx context.Context, now time.Time) ([]store.Silence, error)
+	AckStore
 }
 
 // Shares says of which streams this process is to tell. Every process that judges has a notifier, and of each stream exactly the one that holds its
@@ -47,6 +48,7 @@ type Deps struct {
 	Registry prometheus.Registerer
 	Log      *slog.Logger
 	Now      func() time.Time // nil: time.Now
+	Checks   []Check          // of Rollcall's own health; without any heartbeats say only that the process lives
 }
 
 // Config says whom to tell and how patiently; zero values take the defaults.
@@ -60,6 +62,8 @@ type Config struct {
 	Most      time.Duration // 5 min
 	Patience  time.Duration // how long one notification is tried before it is given up; 24 h
 	Resend    time.Duration // how often Alertmanager is told that an incident goes on; 1 min
+	Look      time.Duration // how often Rollcall's own health is looked at; 10 s
+	Beat      time.Duration // how often heartbeats are sent; 1 min
 }
 
 func (c Config) withDefaults() Config {
@@ -68,7 +72,7 @@ func (c Config) withDefaults() Config {
 		usual time.Duration
 	}{
 		{&c.Every, 2 * time.Second}, {&c.Hold, 30 * time.Second}, {&c.Timeout, 10 * time.Second}, {&c.First, 5 * time.Second},
-		{&c.Most, 5 * time.Minute}, {&c.Patience, 24 * time.Hour}, {&c.Resend, time.Minute},
+		{&c.Most, 5 * time.Minute}, {&c.Patience, 24 * time.Hour}, {&c.Resend, time.Minute}, {&c.Look, 10 * time.Second}, {&c.Beat, time.Minute},
 	} {
 		if *d.value == 0 {
 			*d.value = d.usual
@@ -91,6 +95,8 @@ type Notifier struct {
 	config   Config
 	targets  []*target
 	outcomes *prometheus.CounterVec
+	beats    *prometheus.CounterVec
+	ok       *prometheus.GaugeVec
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
 }
@@ -100,32 +106,72 @@ func New(deps Deps, config Config) (*Notifier, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	n := &Notifier{Deps: deps, config: config.withDefaults()}
-	for i := range config.Receivers {
-		t, err := config.Receivers[i].open(n.config.Timeout)
-		if err != nil {
-			return nil, err
-		}
-		if slices.ContainsFunc(n.targets, func(o *target) bool { return o.Name == t.Name }) {
-			return nil, fmt.Errorf("notify: receiver %s: two receivers have this name", t.Name)
-		}
-		n.targets = append(n.targets, t)
+	targets, err := config.open()
+	if err != nil {
+		return nil, err
 	}
+	n := &Notifier{Deps: deps, config: config.withDefaults(), targets: targets}
 	n.outcomes = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rollcall_notifications_total", Help: "Attempts to tell receivers of incidents by outcome (sent, retried, refused, gave_up).",
 	}, []string{"receiver", "outcome"})
-	if err := deps.Registry.Register(n.outcomes); err != nil {
-		return nil, fmt.Errorf("notify: register metrics: %w", err)
+	n.beats = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rollcall_heartbeats_total", Help: "Heartbeats by outcome (sent, retried, refused, withheld because not all is well).",
+	}, []string{"receiver", "outcome"})
+	n.ok = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "rollcall_check_ok", Help: "1 while a check of Rollcall's own health says that all is well, 0 while it does not or cannot be made.",
+	}, []string{"check"})
+	for _, c := range []prometheus.Collector{n.outcomes, n.beats, n.ok} {
+		if err := deps.Registry.Register(c); err != nil {
+			return nil, fmt.Errorf("notify: register metrics: %w", err)
+		}
 	}
 	return n, nil
+}
+
+// Check says what is wrong with the configuration and the files it names. It dials nothing.
+func (c Config) Check() error {
+	if c.Page != "" {
+		if err := checkAddress(c.Page); err != nil {
+			return fmt.Errorf("notify: page %w", err)
+		}
+	}
+	_, err := c.open()
+	return err
+}
+
+// open makes the receivers ready to be called.
+func (c Config) open() ([]*target, error) {
+	var all []*target
+	for i := range c.Receivers {
+		t, err := c.Receivers[i].open(c.withDefaults().Timeout)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(all, func(o *target) bool { return o.Name == t.Name }) {
+			return nil, t.wrong("two receivers have this name")
+		}
+		all = append(all, t)
+	}
+	return all, nil
 }
 
 // Start begins to tell every receiver, each by itself, so that one that hangs holds up no other.
 func (n *Notifier) Start(ctx context.Context) {
 	ctx, n.cancel = context.WithCancel(ctx)
+	w := newWatch(n)
+	if len(n.Checks) > 0 {
+		n.running.Go(func() { w.run(ctx) })
+	}
 	for _, t := range n.targets {
-		l := &line{Notifier: n, receiver: t, tries: map[key]try{}}
+		if t.Type == Heartbeat {
+			n.running.Go(func() { (&beat{watch: w, receiver: t}).run(ctx) })
+			continue
+		}
+		l, own := &line{Notifier: n, receiver: t, tries: map[key]try{}}, newOwnLine(w, t)
 		n.running.Go(func() { l.run(ctx) })
+		if len(n.Checks) > 0 {
+			n.running.Go(func() { own.run(ctx) })
+		}
 	}
 }
 
@@ -158,6 +204,10 @@ func Test(ctx context.Context, r Receiver, now time.Time) (string, error) {
 		Text: "[TEST] this is a test of Rollcall: no event is lost",
 	}}
 	status, err := t.send(ctx, m, config)
+	if err == nil && t.Type == PagerDuty { // else the test would stay open there
+		m.incident.Bad = 0
+		status, err = t.send(ctx, m, config)
+	}
 	if err != nil {
 		return "", err
 	}

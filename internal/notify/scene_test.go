@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"encoding/pem"
 	"io"
 	"log/slog"
 	"net/http"
@@ -89,6 +90,18 @@ func newReceiver(t *testing.T, handle http.HandlerFunc) *receiver {
 		handle(w, q)
 	}))
 	t.Cleanup(r.Close)
+	return r
+}
+
+// answering sets how the receiver answers what it is sent.
+func (r *receiver) answering(handle func(w http.ResponseWriter, q *http.Request, body []byte)) *receiver {
+	r.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		body, _ := io.ReadAll(q.Body)
+		r.mu.Lock()
+		r.seen = append(r.seen, got{q.URL.Path, q.Header, body})
+		r.mu.Unlock()
+		handle(w, q, body)
+	})
 	return r
 }
 
@@ -219,4 +232,31 @@ type counting struct {
 func (c *counting) Silences(ctx context.Context, now time.Time) ([]store.Silence, error) {
 	c.looks.Add(1)
 	return c.Store.Silences(ctx, now)
+}
+
+func counterOf(t *testing.T, c *prometheus.CounterVec, labels ...string) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := c.WithLabelValues(labels...).Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetCounter().GetValue()
+}
+
+// locked lets several goroutines write.
+type locked struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// caOf returns the path of the certificate of a server, PEM.
+func caOf(t *testing.T, s *httptest.Server) string {
+	t.Helper()
+	return secretFile(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})))
 }

@@ -69,18 +69,43 @@ func configurationPage(t *testing.T) string {
 		}
 		fmt.Fprintf(&b, "| `%s` | %s |\n", name, receiverMeanings[name])
 	}
+	b.WriteString("\n`limits` says over what receivers are told that Rollcall itself is not well, and heartbeats stop:\n\n| key | meaning |\n|---|---|\n" + limitRows(t))
 	b.WriteString("\n```yaml\nnotify:\n  page: https://rollcall.example.org\n  receivers:\n    - name: oncall\n      type: webhook\n      url: https://hooks.example.org/rollcall\n" +
 		"      secretFile: /etc/rollcall/oncall.secret\n    - name: alertmanager\n      type: alertmanager\n      url: http://10.0.0.7:9093\n      allowPrivate: true\n```\n")
 	return b.String()
 }
 
+// limitMeanings explains what stands under limits:; every key must be here.
+var limitMeanings = map[string]string{
+	"ingestLag":    "Records of `rollcall.reports` that wait to be stored. Default 100 000.",
+	"reconcileAge": "Seconds since every stream was last looked at. Default 60.",
+	"quarantined":  "Records that could not be read and were put aside within five minutes. Default 10.",
+}
+
+// limitRows lists the keys under limits:.
+func limitRows(t *testing.T) string {
+	var b strings.Builder
+	limits := reflect.TypeFor[cli.Limits]()
+	for i := range limits.NumField() {
+		name := limits.Field(i).Tag.Get("yaml")
+		if limitMeanings[name] == "" {
+			t.Errorf("limit %s has no meaning in this test", name)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s |\n", name, limitMeanings[name])
+	}
+	return b.String()
+}
+
 // receiverMeanings explains the keys of a receiver; every one must be here.
 var receiverMeanings = map[string]string{
-	"name":         "Its name in metrics and timelines: 1 to 64 characters of `A-Z a-z 0-9 . _ -`.",
-	"type":         "`webhook` (CloudEvents 1.0, structured mode, JSON) or `alertmanager` (API v2).",
-	"url":          "The address of the webhook, or the base of Alertmanager's. Not followed elsewhere.",
-	"secretFile":   "Webhooks only: a file of at least 16 bytes that calls are signed with. White space around it is left out.",
-	"allowPrivate": "The address may be of this host or of a private network. Otherwise it is refused when it is dialled.",
+	"name": "Its name in metrics and timelines: 1 to 64 characters of `A-Z a-z 0-9 . _ -`.",
+	"type": "`webhook` (CloudEvents 1.0, structured mode, JSON), `alertmanager` (API v2), `slack` (incoming webhook), `pagerduty` (Events API v2) or `heartbeat` (a GET each minute while all is well).",
+	"url":  "The address of the webhook or heartbeat, the base of Alertmanager's, or PagerDuty's where it is not `https://events.pagerduty.com/v2/enqueue`. Not followed elsewhere. Slack's is a secret and not given here.",
+	"secretFile": "A file that holds the receiver's secret: for a webhook what calls are signed with, at least 16 bytes; for Slack the address of the incoming webhook; for PagerDuty the routing key, " +
+		"32 letters and digits; for a heartbeat its address, in the place of `url`. White space around it is left out; 4096 bytes at most.",
+	"secretVariable": "The name of an environment variable that holds the secret, in the place of `secretFile`.",
+	"caFile":         "Certificates to trust the receiver by instead of the system's, PEM.",
+	"allowPrivate":   "The address may be of this host or of a private network. Otherwise it is refused when it is dialled.",
 }
 
 func flagRow(f reflect.StructField) string {

@@ -84,6 +84,15 @@ WHERE {after:String} = '' OR (at, id) > (SELECT at, id FROM quarantine WHERE id 
 ORDER BY at, id
 LIMIT {limit:UInt64}`
 
+const countQuarantined = `SELECT count() FROM quarantine FINAL WHERE at >= {since:Int64}`
+
+// QuarantinedSince returns how many records were put aside since an instant.
+func (s *Store) QuarantinedSince(ctx context.Context, since time.Time) (uint64, error) {
+	var n uint64
+	err := s.query(ctx, "count what was put aside", countQuarantined, params{}.value("since", since.UnixMilli()), func(r driver.Rows) error { return r.Scan(&n) })
+	return n, err
+}
+
 // Quarantined returns up to limit items, oldest first, from after the one with id after; an empty after begins at the first.
 func (s *Store) Quarantined(ctx context.Context, after string, limit int) ([]Quarantined, error) {
 	var found []Quarantined

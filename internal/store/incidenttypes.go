@@ -77,7 +77,7 @@ type Ack struct {
 type Told struct {
 	Receiver string
 	Incident wire.UID
-	State    string    // IncidentOpen or IncidentResolved
+	State    string    // IncidentOpen, IncidentResolved or ToldAcknowledged
 	Since    time.Time // Since of the incident then
 	Outcome  string    // "sent" or "gave_up"
 	Attempts uint32

@@ -10,6 +10,9 @@ import (
 	"github.com/rollcallhq/rollcall/audit/wire"
 )
 
+// ToldAcknowledged is the state of an open incident of which a receiver was told that somebody looks at it.
+const ToldAcknowledged = "acknowledged"
+
 // AddTold stores what a receiver was told.
 func (s *Store) AddTold(ctx context.Context, t Told) error {
 	return s.insert(ctx, "notifications", [][]any{{t.Receiver, id(t.Incident), t.State, ms(t.Since), t.Outcome, t.Attempts, t.Detail, ms(t.At)}})
@@ -20,7 +23,7 @@ SELECT receiver, incident, argMax(told, at) AS last, argMax(since, at), argMax(o
 FROM notifications
 WHERE receiver = {receiver:String}
 GROUP BY receiver, incident
-HAVING last = 'open'`
+HAVING last IN ('open', 'acknowledged')`
 
 const selectToldOf = `
 SELECT receiver, incident, told, since, outcome, attempts, detail, at
@@ -28,7 +31,7 @@ FROM notifications FINAL
 WHERE incident IN (SELECT id FROM wanted)
 ORDER BY at, receiver`
 
-// ToldOpen returns the incidents of which the receiver was last told that they are open.
+// ToldOpen returns the incidents of which the receiver was last told that they are open, or that somebody looks at them.
 func (s *Store) ToldOpen(ctx context.Context, receiver string) ([]Told, error) {
 	return s.selectTold(ctx, selectToldOpen, params{}.value("receiver", receiver))
 }

@@ -1,0 +1,69 @@
+package notify
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/rollcallhq/rollcall/internal/store"
+)
+
+// summaryLimit is how many characters PagerDuty takes of a summary.
+const summaryLimit = 1024
+
+// The actions of PagerDuty's events.
+const (
+	trigger     = "trigger"
+	acknowledge = "acknowledge"
+	resolve     = "resolve"
+)
+
+// pagerDuty is the message as the Events API v2 takes it, which answers 202. The incident's id is the key by which PagerDuty knows that later
+// events are of the same one. See https://developer.pagerduty.com/docs/events-api-v2-overview and
+// https://developer.pagerduty.com/docs/send-alert-event.
+func (m *message) pagerDuty(routing string) ([]byte, error) {
+	event := map[string]any{"routing_key": routing, "dedup_key": m.incident.ID.String()}
+	switch {
+	case m.state() == store.ToldAcknowledged:
+		event["event_action"] = acknowledge
+	case m.state() == store.IncidentResolved:
+		event["event_action"] = resolve
+	default:
+		event["event_action"], event["client"], event["payload"] = trigger, "Rollcall", m.pagerDutyPayload()
+		if m.page != "" {
+			event["client_url"] = m.page
+		}
+		if links := m.links(); len(links) > 0 {
+			event["links"] = links
+		}
+	}
+	return json.Marshal(event)
+}
+
+func (m *message) pagerDutyPayload() map[string]any {
+	i := &m.incident
+	summary := []rune(m.text())
+	payload := map[string]any{
+		"summary": string(summary[:min(len(summary), summaryLimit)]), "source": "rollcall/" + i.Stream, "severity": m.severity(),
+		"timestamp": i.OpenedAt.UTC().Format(time.RFC3339), "group": i.Stream, "class": string(i.Cause), "custom_details": m.details(),
+	}
+	if m.edge() != "" {
+		payload["component"] = m.edge()
+	}
+	return payload
+}
+
+func (m *message) details() map[string]any {
+	i := &m.incident
+	all := map[string]any{"incident": i.ID.String(), "stream": i.Stream, "cause": string(i.Cause)}
+	if !m.self && !m.test {
+		all["first"], all["last"] = i.First.UTC(), i.Last.UTC()
+		all["windows"], all["bad"], all["lost"], all["expected"] = i.Windows, i.Bad, i.Lost, i.Expected
+	}
+	if m.host != "" {
+		all["host"] = m.host
+	}
+	if mute := m.mute(); mute != "" {
+		all["mute"] = mute
+	}
+	return all
+}

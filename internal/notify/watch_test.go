@@ -1,0 +1,272 @@
+package notify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rollcallhq/rollcall/audit/wire"
+	"github.com/rollcallhq/rollcall/internal/store"
+)
+
+// memory is a store without incidents that keeps what was told, and can be away.
+type memory struct {
+	mu   sync.Mutex
+	away bool
+	told []store.Told
+}
+
+var errAway = errors.New("the store is away")
+
+func (m *memory) set(away bool) { m.mu.Lock(); defer m.mu.Unlock(); m.away = away }
+
+func (m *memory) err() error {
+	if m.away {
+		return errAway
+	}
+	return nil
+}
+
+func (m *memory) Incidents(context.Context, store.IncidentFilter) ([]store.Incident, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return nil, m.err()
+}
+
+func (m *memory) Silences(context.Context, time.Time) ([]store.Silence, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return nil, m.err()
+}
+
+func (m *memory) Acks(context.Context, []wire.UID) (map[wire.UID][]store.Ack, error) {
+	return nil, nil
+}
+
+func (m *memory) AddTold(_ context.Context, t store.Told) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.away {
+		return errAway
+	}
+	m.told = append(m.told, t)
+	return nil
+}
+
+func (m *memory) ToldOpen(_ context.Context, receiver string) ([]store.Told, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	last := map[wire.UID]store.Told{}
+	for _, t := range m.told {
+		if t.Receiver == receiver {
+			last[t.Incident] = t
+		}
+	}
+	var open []store.Told
+	for _, t := range last {
+		if t.State == store.IncidentOpen {
+			open = append(open, t)
+		}
+	}
+	return open, m.err()
+}
+
+// wired stands for the network of a receiver in a bubble of synctest.
+type wired struct {
+	mu    sync.Mutex
+	calls []string // what was told, by receiver and text
+	when  []time.Time
+}
+
+func (w *wired) RoundTrip(q *http.Request) (*http.Response, error) {
+	text := "beat"
+	if q.Method == http.MethodPost {
+		body, _ := io.ReadAll(q.Body)
+		var event struct{ Data data }
+		_ = json.Unmarshal(body, &event)
+		text = event.Data.Text
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls, w.when = append(w.calls, text), append(w.when, time.Now())
+	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Header: http.Header{}, Request: q}, nil
+}
+
+func (w *wired) all() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.calls)
+}
+
+// fault is a check that a test breaks.
+type fault struct {
+	mu   sync.Mutex
+	says string
+	err  error
+	hang bool
+}
+
+func (f *fault) set(says string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.says, f.err = says, err
+}
+
+func (f *fault) check(ctx context.Context) (string, error) {
+	f.mu.Lock()
+	says, err, hang := f.says, f.err, f.hang
+	f.mu.Unlock()
+	if hang {
+		<-ctx.Done()
+	}
+	return says, err
+}
+
+// watched starts a notifier with a webhook, a heartbeat and one check, in a bubble.
+func watched(t *testing.T, s Store, f *fault) (told, beats *wired, stop func()) {
+	t.Helper()
+	n, err := New(Deps{
+		Store: s, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Checks: []Check{{"ingest_lag", f.check}},
+	}, Config{Receivers: []Receiver{
+		{Name: "hook", Type: Webhook, URL: "https://hook.example"}, {Name: "beat", Type: Heartbeat, URL: "https://beat.example"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told, beats = &wired{}, &wired{}
+	n.targets[0].client, n.targets[1].client = &http.Client{Transport: told}, &http.Client{Transport: beats}
+	n.Start(context.Background())
+	stop = sync.OnceFunc(func() {
+		if err := n.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return told, beats, stop
+}
+
+// after lets time pass in a bubble.
+func after(d time.Duration) { <-time.After(d); synctest.Wait() }
+
+func TestAHeartbeatIsSentEachMinuteWhileAllIsWellAndNeverElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fault{}
+		_, beats, stop := watched(t, &memory{}, f)
+		after(10 * time.Minute)
+		if n := len(beats.all()); n != 10 {
+			t.Fatalf("%d heartbeats in ten minutes", n)
+		}
+		for what, broken := range map[string]func(){
+			"a fault":                     func() { f.set("lags", nil) },
+			"a check that cannot be made": func() { f.set("", errors.New("away")) },
+			"a check that hangs":          func() { f.mu.Lock(); f.hang = true; f.mu.Unlock() },
+		} {
+			broken()
+			after(time.Minute) // one may have been under way
+			before := len(beats.all())
+			after(time.Hour)
+			if n := len(beats.all()); n != before {
+				t.Errorf("%s: %d heartbeats", what, n-before)
+			}
+			f.mu.Lock()
+			f.hang = false
+			f.mu.Unlock()
+			f.set("", nil)
+			after(2 * time.Minute)
+			if n := len(beats.all()); n < before+1 {
+				t.Errorf("%s: no heartbeat after it was mended", what)
+			}
+		}
+		stop()
+		before := len(beats.all())
+		after(time.Hour)
+		if n := len(beats.all()); n != before {
+			t.Errorf("%d heartbeats of a server that stopped", n-before)
+		}
+	})
+}
+
+func TestReceiversAreToldOnceOfAFaultOfRollcallsOwnAndOfItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fault{}
+		told, _, stop := watched(t, &memory{}, f)
+		defer stop()
+		f.set("too much waits", nil)
+		after(20 * time.Second)
+		f.set("", nil)
+		after(10 * time.Minute)
+		if calls := told.all(); len(calls) != 0 {
+			t.Fatalf("told of what settled by itself: %q", calls)
+		}
+		f.set("too much waits", nil)
+		after(time.Hour)
+		f.set("", nil)
+		after(time.Hour)
+		want := []string{"[ROLLCALL] too much waits", "[RESOLVED] rollcall: all is well again. It was: too much waits"}
+		if calls := told.all(); !slices.Equal(calls, want) {
+			t.Errorf("told %q, want %q", calls, want)
+		}
+	})
+}
+
+func TestAFaultIsToldWhileTheStoreIsAwayAndWrittenDownOnceItIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, m := &fault{}, &memory{away: true}
+		told, _, stop := watched(t, m, f)
+		f.set("the store does not answer", nil)
+		after(time.Hour)
+		if calls := told.all(); len(calls) != 1 {
+			t.Fatalf("told %q", calls)
+		}
+		m.set(false)
+		after(time.Minute)
+		if len(m.told) != 1 || m.told[0].State != store.IncidentOpen {
+			t.Fatalf("written down is %+v", m.told)
+		}
+		stop() // the next process resolves what this one told
+		f.set("", nil)
+		next, _, stop := watched(t, m, f)
+		defer stop()
+		after(time.Minute)
+		if calls := next.all(); len(calls) != 1 || !strings.HasPrefix(calls[0], "[RESOLVED]") {
+			t.Errorf("the next process tells %q", calls)
+		}
+	})
+}
+
+func TestOfTwoProcessesOneTellsOfAFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, m := &fault{}, &memory{}
+		one, _, stop := watched(t, m, f)
+		defer stop()
+		after(time.Second)
+		other, _, stopOther := watched(t, m, f)
+		defer stopOther()
+		f.set("too much waits", nil)
+		after(time.Hour)
+		f.set("", nil)
+		after(time.Hour)
+		if n := len(one.all()) + len(other.all()); n != 2 {
+			t.Errorf("told %q and %q", one.all(), other.all())
+		}
+	})
+}
+
+func TestTheIDOfAnOwnIncidentIsTheSameInEveryProcess(t *testing.T) {
+	if ownID("store_away") != ownID("store_away") || ownID("store_away") == ownID("ingest_lag") {
+		t.Error("the id is not the check's")
+	}
+	if text := ownID("store_away").String(); len(text) != 36 || text[14] != '8' {
+		t.Errorf("%s is no UUIDv8", text)
+	}
+}
