@@ -24,6 +24,7 @@ import (
 	"github.com/rollcallhq/rollcall/inspector/api"
 	"github.com/rollcallhq/rollcall/internal/access"
 	"github.com/rollcallhq/rollcall/internal/embedded"
+	"github.com/rollcallhq/rollcall/internal/figures"
 	"github.com/rollcallhq/rollcall/internal/notify"
 	"github.com/rollcallhq/rollcall/internal/share"
 	"github.com/rollcallhq/rollcall/internal/store"
@@ -46,9 +47,11 @@ type Config struct {
 	Notify       notify.Config // who is told of incidents
 	SamplesDays  int           // how long samples are kept; 0: 7
 	Limits       Limits        // over what they are told of this server's own health
-	Version      string
-	Demo         bool // the data shown was made by the demo
-	Log          *slog.Logger
+	// MetricsStreams is how many streams have series of their own in the metrics; 0 and less: none.
+	MetricsStreams int
+	Version        string
+	Demo           bool // the data shown was made by the demo
+	Log            *slog.Logger
 }
 
 // App is a running server.
@@ -277,6 +280,24 @@ func (a *App) startNotifier(ctx context.Context) error {
 	}
 	a.stack.push("notifier", n.Stop)
 	n.Start(context.WithoutCancel(ctx))
+	return nil
+}
+
+func (a *App) startFigures(ctx context.Context) error {
+	deps := figures.Deps{
+		Store: a.store, Streams: reconcile.NewReader(a.store), Registry: a.registry, Log: a.log,
+		Oldest: func(ctx context.Context) time.Time { return a.stalest(ctx).At },
+	}
+	streams := a.config.MetricsStreams
+	if streams <= 0 {
+		streams = -1
+	}
+	f, err := figures.New(deps, figures.Config{Streams: streams})
+	if err != nil {
+		return err
+	}
+	a.stack.push("figures", f.Stop)
+	f.Start(context.WithoutCancel(ctx))
 	return nil
 }
 

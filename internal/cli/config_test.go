@@ -50,6 +50,7 @@ kafka-tls: true
 kafka-ca-file: /etc/k.pem
 samples-days: 30
 log-format: json
+metrics-streams: 50
 debug-listen: 127.0.0.1:6060
 streams:
   flights:
@@ -65,7 +66,7 @@ streams:
 		Tokens: "/etc/rollcall/tokens", TLSCert: "/etc/rollcall/cert.pem", TLSKey: "/etc/rollcall/key.pem", InsecureHTTP: true,
 		ClickhousePasswordFile: "/run/secrets/c", ClickhouseTLS: true, ClickhouseCAFile: "/etc/c.pem",
 		KafkaSASL: "scram-sha-512", KafkaUser: "k", KafkaPasswordFile: "/run/secrets/k", KafkaTLS: true, KafkaCAFile: "/etc/k.pem",
-		SamplesDays: 30, LogFormat: "json", DebugListen: "127.0.0.1:6060",
+		SamplesDays: 30, LogFormat: "json", MetricsStreams: 50, DebugListen: "127.0.0.1:6060",
 		Streams: map[string]api.Settings{"flights": {WindowSeconds: 10, Edges: []string{"app..relay"}}},
 	}
 	if diff := cmp.Diff(want, given); diff != "" {

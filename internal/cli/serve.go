@@ -32,6 +32,7 @@ type Serve struct {
 	SamplesDays            int      `name:"samples-days" default:"7" env:"ROLLCALL_SAMPLES_DAYS" help:"How many days samples of events that broke their schema are kept from now on, 1 to 3650." placeholder:"N"`
 	LogLevel               string   `name:"log-level" default:"info" enum:"debug,info,warn,error" env:"ROLLCALL_LOG_LEVEL" help:"How much to log: ${enum}." placeholder:"LEVEL"`
 	LogFormat              string   `name:"log-format" default:"auto" enum:"auto,text,json" env:"ROLLCALL_LOG_FORMAT" help:"How to log: ${enum}; auto is text on a terminal and else json." placeholder:"FORMAT"`
+	MetricsStreams         int      `name:"metrics-streams" default:"200" env:"ROLLCALL_METRICS_STREAMS" help:"How many streams have series of their own in /metrics, in the order of their names; the rest is summed as other." placeholder:"N"`
 	DebugListen            string   `name:"debug-listen" env:"ROLLCALL_DEBUG_LISTEN" help:"Address of Go's profiler, on loopback; there is none when not given." placeholder:"HOST:PORT"`
 
 	// Streams are the settings under streams: in the configuration file.

@@ -125,7 +125,21 @@ func New(deps Deps, config Config) (*Notifier, error) {
 			return nil, fmt.Errorf("notify: register metrics: %w", err)
 		}
 	}
+	n.begin()
 	return n, nil
+}
+
+// begin lets every series begin with 0, so that who watches for a first failure sees it rise.
+func (n *Notifier) begin() {
+	for _, t := range n.targets {
+		counts, outcomes := n.outcomes, []string{sent, retried, refused, gaveUp}
+		if t.Type == Heartbeat {
+			counts, outcomes = n.beats, []string{sent, retried, refused, withheld}
+		}
+		for _, outcome := range outcomes {
+			counts.WithLabelValues(t.Name, outcome)
+		}
+	}
 }
 
 // Check says what is wrong with the configuration and the files it names. It dials nothing.

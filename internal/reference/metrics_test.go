@@ -14,6 +14,7 @@ import (
 	"github.com/rollcallhq/rollcall/ingest"
 	"github.com/rollcallhq/rollcall/inspector"
 	"github.com/rollcallhq/rollcall/internal/access"
+	"github.com/rollcallhq/rollcall/internal/figures"
 	"github.com/rollcallhq/rollcall/internal/notify"
 	"github.com/rollcallhq/rollcall/internal/share"
 	"github.com/rollcallhq/rollcall/reconcile"
@@ -34,6 +35,9 @@ func metricsPage(t *testing.T) string {
 	if _, err := notify.New(notify.Deps{Registry: registry}, notify.Config{}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := figures.New(figures.Deps{Registry: registry}, figures.Config{}); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := inspector.New(inspector.Deps{Registry: registry, Log: slog.New(slog.DiscardHandler)}, inspector.Config{}); err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +48,9 @@ func metricsPage(t *testing.T) string {
 	return "# Metrics\n\n" +
 		"`GET /metrics` answers in the Prometheus text format. Beside these there are `go_…` and `process_…`, those of the Prometheus client.\n" +
 		"A series with labels appears when it first counts something.\n\n" +
+		"Processes that judge (role all or reconcile) show what is stored, every one the same: `rollcall_events`, `rollcall_windows`, `rollcall_complete_until_timestamp_seconds` and\n" +
+		"`rollcall_incidents_open`, read every 30 seconds. Take the `max` over instances, not the `sum`. `--metrics-streams` says how many streams, in the order of their names, and 20 edges of each\n" +
+		"have series of their own; what is more is summed as `other`.\n\n" +
 		"| name | type | labels | meaning |\n|---|---|---|---|\n" + strings.Join(rows, "")
 }
 

@@ -1,0 +1,114 @@
+package figures
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rollcallhq/rollcall/internal/store"
+)
+
+// metrics are the figures as Prometheus is told them.
+type metrics struct {
+	events, windows, complete, open *gauges
+	oldest, at                      prometheus.Gauge
+	failures                        prometheus.Counter
+}
+
+func newMetrics() metrics {
+	one := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	}
+	return metrics{
+		events:   newGauges("rollcall_events", "Events of the windows of the last hour by kind: expected, delivered, lost and duplicated of those that closed, pending of those that did not.", "stream", "edge", "kind"),
+		windows:  newGauges("rollcall_windows", "Windows of the last hour by state (complete, open, settling, unknown, incomplete).", "stream", "edge", "state"),
+		complete: newGauges("rollcall_complete_until_timestamp_seconds", "The completeness watermark: every window before it is complete. Of the streams summed as other the earliest one.", "stream"),
+		open:     newGauges("rollcall_incidents_open", "Incidents that are open, by cause.", "cause"),
+		oldest:   one("rollcall_reconcile_oldest_pass_timestamp_seconds", "End of the last pass over those streams that were looked at the longest time ago, whichever process makes it."),
+		at:       one("rollcall_figures_timestamp_seconds", "When the figures that are read from the store were last read."),
+		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_figures_failures_total", Help: "Times that the figures could not be read from the store and stayed as they were."}),
+	}
+}
+
+func (m *metrics) all() []prometheus.Collector {
+	return []prometheus.Collector{m.events.vec, m.windows.vec, m.complete.vec, m.open.vec, m.oldest, m.at, m.failures}
+}
+
+func (m *metrics) setEdges(edges []store.EdgeFigures, named namer) {
+	events, windows, seen := values{}, values{}, map[string]int{}
+	for i := range edges {
+		e := &edges[i]
+		stream, edge := named.of(e.Stream), e.Edge.String()
+		if seen[e.Stream]++; stream == Other || seen[e.Stream] > edgesEach {
+			edge = Other
+		}
+		for kind, n := range map[string]uint64{
+			"expected": e.Expected, "delivered": e.Delivered, "lost": e.Lost, "duplicated": e.Duplicated, "pending": e.Pending,
+		} {
+			events[labels{stream, edge, kind}] += float64(n)
+		}
+		for state := store.Complete; state <= store.Incomplete; state++ {
+			windows[labels{stream, edge, state.String()}] += float64(e.Windows[state])
+		}
+	}
+	m.events.set(events)
+	m.windows.set(windows)
+}
+
+func (m *metrics) setStreams(streams []store.StreamInfo, named namer) {
+	complete := values{}
+	for i := range streams {
+		if streams[i].Watermark.IsZero() {
+			continue
+		}
+		key, at := labels{named.of(streams[i].Stream)}, seconds(streams[i].Watermark)
+		if before, there := complete[key]; !there || at < before {
+			complete[key] = at
+		}
+	}
+	m.complete.set(complete)
+}
+
+// setIncidents says 0 of the causes that have none open, so that who asks for them is answered.
+func (m *metrics) setIncidents(open []store.Incident) {
+	counts := values{}
+	for _, cause := range []store.Cause{store.CauseLoss, store.CauseUnknown, store.CauseStopped} {
+		counts[labels{string(cause)}] = 0
+	}
+	for i := range open {
+		counts[labels{string(open[i].Cause)}]++
+	}
+	m.open.set(counts)
+}
+
+// labels are the values of the labels of a series, the rest empty.
+type labels [3]string
+
+type values map[labels]float64
+
+// gauges are series that come and go with what is stored. A scrape meanwhile sees each as it was or as it is, and none missing.
+type gauges struct {
+	vec   *prometheus.GaugeVec
+	names int
+	mu    sync.Mutex
+	shown values
+}
+
+func newGauges(name, help string, names ...string) *gauges {
+	return &gauges{vec: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, names), names: len(names)}
+}
+
+func (g *gauges) set(next values) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for key, value := range next {
+		g.vec.WithLabelValues(slices.Clone(key[:g.names])...).Set(value)
+	}
+	for key := range g.shown {
+		if _, stays := next[key]; !stays {
+			g.vec.DeleteLabelValues(key[:g.names]...)
+		}
+	}
+	g.shown = next
+}
