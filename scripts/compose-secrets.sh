@@ -38,15 +38,23 @@ token() {
   printf %s "$text" | keep "$3" "${4:-0600}"
 }
 
-for name in clickhouse-password kafka-password kafka-hops-password grafana-password; do
+for name in clickhouse-password clickhouse-grafana-password kafka-password kafka-hops-password grafana-password; do
   if missing "$name"; then random | keep "$name"; fi
 done
 
 # ClickHouse keeps the hash; its user default stays for the container's own loopback alone.
-if missing clickhouse-users.xml; then
+if missing clickhouse-users.xml || ! grep -q '<grafana>' "$directory/clickhouse-users.xml"; then
   hash=$(openssl dgst -sha256 -r "$directory/clickhouse-password" | cut -d ' ' -f 1)
+  grafana=$(openssl dgst -sha256 -r "$directory/clickhouse-grafana-password" | cut -d ' ' -f 1)
   keep clickhouse-users.xml <<XML
 <clickhouse>
+  <profiles>
+    <grafana>
+      <readonly>2</readonly>
+      <max_execution_time>30</max_execution_time>
+      <max_memory_usage>1000000000</max_memory_usage>
+    </grafana>
+  </profiles>
   <users>
     <default>
       <networks replace="replace"><ip>127.0.0.1</ip></networks>
@@ -57,6 +65,13 @@ if missing clickhouse-users.xml; then
       <profile>default</profile>
       <quota>default</quota>
     </rollcall>
+    <grafana>
+      <password_sha256_hex>$grafana</password_sha256_hex>
+      <networks><ip>::/0</ip></networks>
+      <profile>grafana</profile>
+      <quota>default</quota>
+      <grants><query>GRANT SELECT ON rollcall.*</query></grants>
+    </grafana>
   </users>
 </clickhouse>
 XML

@@ -15,6 +15,31 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
+func TestTheRulesOfPrometheusAreMountedWhereItReadsThem(t *testing.T) {
+	var file struct {
+		Rules []string `yaml:"rule_files"`
+	}
+	if err := yaml.Unmarshal(read(t, "deploy/prometheus/prometheus.yml"), &file); err != nil || len(file.Rules) != 1 {
+		t.Fatalf("%q, %v", file.Rules, err)
+	}
+	for _, v := range project(t).Services["prometheus"].Volumes {
+		if v.Target != filepath.Dir(file.Rules[0]) {
+			continue
+		}
+		if found, err := filepath.Glob(filepath.Join(v.Source, filepath.Base(file.Rules[0]))); err != nil || len(found) == 0 {
+			t.Errorf("no rules in %s, %v", v.Source, err)
+		}
+		asked := regexp.MustCompile(`rollcall_[a-z_]+`).FindAllString(string(read(t, "deploy/prometheus/rules/rollcall.yml")), -1)
+		for _, name := range asked {
+			if documented(t)[name] == "" {
+				t.Errorf("a rule asks for %s, which there is not", name)
+			}
+		}
+		return
+	}
+	t.Errorf("nothing is mounted at %s", file.Rules[0])
+}
+
 func TestPrometheusAsksEveryProcessOfRollcallAsOneItMayAsk(t *testing.T) {
 	var file struct {
 		Scrapes []struct {
@@ -77,26 +102,36 @@ func words(expr string) []string {
 	return found
 }
 
-func TestTheDashboardShowsMetricsThatThereAre(t *testing.T) {
-	var board struct {
-		UID    string
-		Panels []struct {
-			ID          int
-			Title       string
-			Description string
-			Datasource  struct{ UID string }
-			Targets     []struct{ Expr string }
-		}
+// board is what the tests read of the dashboard.
+type board struct {
+	Panels []struct {
+		ID          int
+		Title       string
+		Description string
+		Datasource  struct{ UID, Type string }
+		Targets     []struct{ Expr, RawSQL string }
 	}
-	if err := json.Unmarshal(read(t, "deploy/grafana/dashboards/rollcall.json"), &board); err != nil {
+}
+
+func dashboard(t *testing.T) board {
+	t.Helper()
+	var b board
+	if err := json.Unmarshal(read(t, "deploy/grafana/dashboards/rollcall.json"), &b); err != nil {
 		t.Fatal(err)
 	}
+	return b
+}
+
+func TestTheDashboardShowsMetricsThatThereAre(t *testing.T) {
 	known, shown := documented(t), map[string]bool{}
-	for _, p := range board.Panels {
-		if p.Title == "" || p.Description == "" || p.Datasource.UID != "prometheus" || len(p.Targets) == 0 {
-			t.Errorf("panel %d %q has no title, description, source or question", p.ID, p.Title)
+	for _, p := range dashboard(t).Panels {
+		if p.Title == "" || p.Description == "" || len(p.Targets) == 0 {
+			t.Errorf("panel %d %q has no title, description or question", p.ID, p.Title)
 		}
 		for _, target := range p.Targets {
+			if (target.Expr == "") == (p.Datasource.UID == "prometheus") || (target.RawSQL == "") == (p.Datasource.UID == "clickhouse") {
+				t.Errorf("%q asks %q by %+v", p.Title, p.Datasource.UID, target)
+			}
 			for _, word := range words(target.Expr) {
 				name := strings.TrimSuffix(word, "_bucket")
 				shown[name] = true
@@ -130,6 +165,23 @@ func TestGrafanaIsGivenTheSourceAndTheDashboard(t *testing.T) {
 	}
 	unmarshal(t, "deploy/grafana/provisioning/datasources/prometheus.yaml", &source)
 	unmarshal(t, "deploy/grafana/provisioning/dashboards/rollcall.yaml", &boards)
+	var second struct {
+		Datasources []struct {
+			UID, Type string
+			JSON      struct{ Host, Username, DefaultDatabase string } `yaml:"jsonData"`
+			Secure    struct{ Password string }                        `yaml:"secureJsonData"`
+		}
+	}
+	unmarshal(t, "deploy/grafana/provisioning/datasources/clickhouse.yaml", &second)
+	grafana := project(t).Services["grafana"]
+	path := strings.TrimSuffix(strings.TrimPrefix(second.Datasources[0].Secure.Password, "$__file{"), "}")
+	if s := second.Datasources[0]; s.UID != "clickhouse" || s.Type != "grafana-clickhouse-datasource" || s.JSON.Host != "clickhouse" || !slices.ContainsFunc(grafana.Secrets, mountedAt(path)) {
+		t.Errorf("source %+v", s)
+	}
+	plugin := grafana.Environment["GF_PLUGINS_PREINSTALL_SYNC"]
+	if plugin == nil || !regexp.MustCompile(`^grafana-clickhouse-datasource@\d+\.\d+\.\d+$`).MatchString(*plugin) {
+		t.Error("the plugin of the ClickHouse source is not pinned")
+	}
 	if s := source.Datasources[0]; s.UID != "prometheus" || s.Type != "prometheus" || s.URL != "http://prometheus:9090" {
 		t.Errorf("source %+v", s)
 	}
