@@ -84,7 +84,7 @@ func runDemo(ctx context.Context, flags cli.Demo) error {
 func demoServer(brokers []string) func(context.Context, string, string, *slog.Logger) (demo.Server, error) {
 	return func(ctx context.Context, dir, listen string, log *slog.Logger) (demo.Server, error) {
 		server, err := app.Start(ctx, app.Config{
-			Listen: listen, Data: dir, KafkaBrokers: brokers, Version: version, Demo: true, Log: log,
+			Listen: listen, Data: dir, KafkaBrokers: brokers, MetricsStreams: 200, Version: version, Demo: true, Log: log,
 		})
 		if err != nil {
 			return demo.Server{}, err

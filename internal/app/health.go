@@ -44,22 +44,22 @@ func (a *App) checks() []notify.Check {
 }
 
 func (a *App) storeAway(ctx context.Context) (string, error) {
+	fault := ""
 	if a.store.Ping(ctx) != nil {
-		return "the store does not answer: no report is stored and no window is judged", nil
+		fault = "the store does not answer: no report is stored and no window is judged"
 	}
-	return "", nil
+	return fault, nil
 }
 
 // ingestLags also tells that Kafka is away: then nobody knows how much waits there.
 func (a *App) ingestLags(ctx context.Context, limit int64) (string, error) {
-	lag, err := a.lag(ctx)
-	switch {
-	case err != nil:
-		return "Kafka does not say how many reports wait to be stored", nil
-	case lag > limit:
-		return fmt.Sprintf("%s reports wait in Kafka to be stored, over the limit of %s", spaced(lag), spaced(limit)), nil
+	fault := ""
+	if lag, err := a.lag(ctx); err != nil {
+		fault = "Kafka does not say how many reports wait to be stored"
+	} else if lag > limit {
+		fault = fmt.Sprintf("%s reports wait in Kafka to be stored, over the limit of %s", spaced(lag), spaced(limit))
 	}
-	return "", nil
+	return fault, nil
 }
 
 // reconcileAged counts from the start of the process where there is a share of the streams that nobody looked at yet.

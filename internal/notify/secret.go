@@ -20,21 +20,12 @@ var routingKey = regexp.MustCompile(`^[A-Za-z0-9]{32}$`)
 
 // readSecret returns the secret of a receiver, empty where it has none. Errors repeat nothing of it.
 func (r *Receiver) readSecret() ([]byte, error) {
-	where, text, err := "the secret file "+r.SecretFile, []byte(nil), error(nil)
-	switch {
-	case r.SecretFile != "":
-		if text, err = readBounded(r.SecretFile); err != nil {
-			return nil, r.wrong("read the secret file: %w", err)
-		}
-	case r.SecretVariable != "":
-		where = "the variable " + r.SecretVariable
-		value, set := os.LookupEnv(r.SecretVariable)
-		if !set {
-			return nil, r.wrong("%s is not set; it must hold %s", where, kinds[r.Type].secret)
-		}
-		text = []byte(value)
-	default:
+	if !r.hasSecret() {
 		return nil, nil
+	}
+	where, text, err := r.rawSecret()
+	if err != nil {
+		return nil, err
 	}
 	text = bytes.TrimSpace(text)
 	switch {
@@ -50,6 +41,22 @@ func (r *Receiver) readSecret() ([]byte, error) {
 		return nil, r.wrong("%s holds %d bytes; give at least %d", where, len(text), leastSecret)
 	}
 	return text, nil
+}
+
+// rawSecret reads the file or the variable, and says in words which.
+func (r *Receiver) rawSecret() (where string, text []byte, err error) {
+	if r.SecretFile != "" {
+		if text, err = readBounded(r.SecretFile); err != nil {
+			err = r.wrong("read the secret file: %w", err)
+		}
+		return "the secret file " + r.SecretFile, text, err
+	}
+	where = "the variable " + r.SecretVariable
+	value, set := os.LookupEnv(r.SecretVariable)
+	if !set {
+		err = r.wrong("%s is not set; it must hold %s", where, kinds[r.Type].secret)
+	}
+	return where, []byte(value), err
 }
 
 func readBounded(path string) ([]byte, error) {

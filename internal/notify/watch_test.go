@@ -233,6 +233,9 @@ func TestAFaultIsToldWhileTheStoreIsAwayAndWrittenDownOnceItIsBack(t *testing.T)
 		if len(m.told) != 1 || m.told[0].State != store.IncidentOpen {
 			t.Fatalf("written down is %+v", m.told)
 		}
+		if calls := told.all(); len(calls) != 1 {
+			t.Errorf("told again once the store is back: %q", calls)
+		}
 		stop() // the next process resolves what this one told
 		f.set("", nil)
 		next, _, stop := watched(t, m, f)
@@ -263,7 +266,7 @@ func TestOfTwoProcessesOneTellsOfAFault(t *testing.T) {
 }
 
 func TestTheIDOfAnOwnIncidentIsTheSameInEveryProcess(t *testing.T) {
-	if ownID("store_away") != ownID("store_away") || ownID("store_away") == ownID("ingest_lag") {
+	if ownID("store_away").String() != "092a56e9-9cf7-880a-9771-79cee1de633b" || ownID("store_away") == ownID("ingest_lag") {
 		t.Error("the id is not the check's")
 	}
 	if text := ownID("store_away").String(); len(text) != 36 || text[14] != '8' {
