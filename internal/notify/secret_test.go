@@ -38,7 +38,7 @@ func TestASecretIsInNoLogNoErrorAndNothingStored(t *testing.T) {
 		t.Run(r.Name, func(t *testing.T) {
 			s := newScene(t)
 			var logged bytes.Buffer
-			n, err := New(Deps{Store: s.store, Registry: prometheus.NewRegistry(), Log: slog.New(slog.NewJSONHandler(&locked{w: &logged}, &slog.HandlerOptions{Level: slog.LevelDebug}))},
+			n, err := New(Deps{Store: s.store, Shares: s.claim(), Registry: prometheus.NewRegistry(), Log: slog.New(slog.NewJSONHandler(&locked{w: &logged}, &slog.HandlerOptions{Level: slog.LevelDebug}))},
 				Config{Receivers: []Receiver{r}, Every: 10 * time.Millisecond, Hold: -1, First: time.Millisecond, Most: time.Millisecond, Patience: 50 * time.Millisecond, Look: time.Millisecond})
 			if err != nil {
 				t.Fatal(err)

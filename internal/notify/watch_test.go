@@ -137,7 +137,7 @@ func (f *fault) check(ctx context.Context) (string, error) {
 func watched(t *testing.T, s Store, f *fault) (told, beats *wired, stop func()) {
 	t.Helper()
 	n, err := New(Deps{
-		Store: s, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Checks: []Check{{"ingest_lag", f.check}},
+		Store: s, Shares: holder{}, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Checks: []Check{{"ingest_lag", f.check}},
 	}, Config{Receivers: []Receiver{
 		{Name: "hook", Type: Webhook, URL: "https://hook.example"}, {Name: "beat", Type: Heartbeat, URL: "https://beat.example"},
 	}})
