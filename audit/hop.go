@@ -158,22 +158,6 @@ func (h *Hop) Reject(hdr Header, reason string) { h.finish(wire.Rejected, hdr, r
 // Skew says that an event landed in another hour's bucket. It is seen too.
 func (h *Hop) Skew(hdr Header) { h.finish(wire.Skewed, hdr, "") }
 
-// Schema counts what came of checking an event against its schema; outcomes
-// INVALID, UNKNOWN_SCHEMA and UNDECODABLE also make the event invalid. Count is ignored.
-func (h *Hop) Schema(hdr Header, t SchemaTally) {
-	t = h.names.schema(t)
-	bad := t.Outcome != "OK" && t.Outcome != "DEPRECATED"
-	h.with(hdr, func(p *part, tell func(wire.Kind) bool) {
-		if bad {
-			tell(wire.Invalid)
-		}
-		if p.schemas == nil {
-			p.schemas = make(map[SchemaTally]uint64)
-		}
-		p.schemas[t]++
-	})
-}
-
 // finish marks an event and counts the reason, once an event.
 func (h *Hop) finish(k wire.Kind, hdr Header, reason string) {
 	h.with(hdr, func(p *part, tell func(wire.Kind) bool) {

@@ -39,9 +39,11 @@ type HTTPConfig struct {
 	CAFile string
 }
 
-// HTTPTransport sends reports to POST /api/v1/reports as gzipped protobuf.
+// HTTPTransport sends reports to POST /api/v1/reports as gzipped protobuf, and samples to
+// POST /api/v1/samples as JSON.
 type HTTPTransport struct {
 	url       string
+	samples   string
 	token     string
 	tokenFile string
 	client    *http.Client
@@ -64,7 +66,7 @@ func NewHTTPTransport(cfg HTTPConfig) (*HTTPTransport, error) {
 	if cfg.Token != "" && cfg.TokenFile != "" {
 		return nil, errors.New("of Token and TokenFile only one can be given")
 	}
-	return &HTTPTransport{url: u.JoinPath("api/v1/reports").String(), token: cfg.Token, tokenFile: cfg.TokenFile, client: client}, nil
+	return &HTTPTransport{url: u.JoinPath("api/v1/reports").String(), samples: u.JoinPath("api/v1/samples").String(), token: cfg.Token, tokenFile: cfg.TokenFile, client: client}, nil
 }
 
 // client returns the client to send with.

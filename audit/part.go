@@ -27,7 +27,8 @@ type part struct {
 	changed  []*entry // entries that changed since the last report
 	latency  histogram
 	reasons  map[wire.ReasonTally]uint64 // Count is zero in the keys
-	schemas  map[SchemaTally]uint64      // likewise
+	schemas  map[SchemaTally]*uint64     // likewise
+	recent   schemaCount                 // the last of them
 	unplaced wire.Unplaced
 	foreign  map[string]*foreign
 	dirty    bool

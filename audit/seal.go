@@ -147,7 +147,9 @@ func (h *Hop) total(w *window, out *wire.Window) {
 			out.Latency = p.latency.addTo(out.Latency)
 			out.Unplaced = addUnplaced(out.Unplaced, p.unplaced)
 			addCounts(reasons, p.reasons)
-			addCounts(schemas, p.schemas)
+			for t, n := range p.schemas {
+				schemas[t] += *n
+			}
 		}
 		st.mu.Unlock()
 	}
