@@ -26,15 +26,16 @@ const maxMarks = 128
 // One from FollowConsumer is a hook as well, and observes what the client polls once it
 // is processed. With one from NewConsumer the application calls Observe.
 type Consumer struct {
-	hop    *audit.Hop
-	topics []string
-	fields Fields
-	group  string
-	beat   time.Duration
-	box    *outbox                              // nil: the reports are not sent inside transactions
-	heads  map[string]map[int32]kgo.EpochOffset // what the transaction under way commits
-	tried  bool                                 // its commit was asked for
-	marked time.Time                            // when Mark was called last
+	hop     *audit.Hop
+	topics  []string
+	fields  Fields
+	schemas SchemaChecker
+	group   string
+	beat    time.Duration
+	box     *outbox                              // nil: the reports are not sent inside transactions
+	heads   map[string]map[int32]kgo.EpochOffset // what the transaction under way commits
+	tried   bool                                 // its commit was asked for
+	marked  time.Time                            // when Mark was called last
 
 	mu       sync.Mutex
 	client   *kgo.Client // nil until it is made

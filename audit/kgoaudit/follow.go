@@ -34,6 +34,10 @@ type ConsumerConfig struct {
 	// nil, and transactions are ended by EndSession, at least once a heartbeat.
 	InTransaction bool
 	ReportsTopic  string // for InTransaction; the constant of that name when empty
+
+	// Schemas checks each record as it is polled; what came of it counts once the record is
+	// processed. Nil for not at all. Events that have no audit header are not checked.
+	Schemas SchemaChecker
 }
 
 // ConsumerStats is what a Consumer counts of records; its Hop has the rest.
@@ -72,6 +76,7 @@ func FollowConsumer(cfg ConsumerConfig) (*Consumer, error) {
 	}
 	hop.Start()
 	c := newConsumer(hop, cfg.Topics)
+	c.schemas = cfg.Schemas
 	c.group, c.box, c.beat = cfg.Group, box.of(hop), cfg.Hop.Heartbeat
 	if c.beat == 0 {
 		c.beat = audit.DefaultHeartbeat

@@ -31,20 +31,21 @@ type polledRun struct {
 	first  audit.Header
 	offset int64
 	count  int
-	other  *kgo.Record // a copy of the one record
+	other  *kgo.Record       // a copy of the one record
+	tally  audit.SchemaTally // of each of them; its outcome is empty where they were not checked
 }
 
 // add takes in one record and returns how many it takes the place of.
-func (p *polled) add(r *kgo.Record, h audit.Header, plain bool) (replaced int) {
+func (p *polled) add(r *kgo.Record, h audit.Header, plain bool, t audit.SchemaTally) (replaced int) {
 	if r.Offset < p.next {
 		replaced = p.cut(r.Offset)
 	}
 	p.next = r.Offset + 1
-	if n := len(p.runs); plain && n > 0 && p.runs[n-1].extend(r, &h) {
+	if n := len(p.runs); plain && n > 0 && p.runs[n-1].extend(r, &h, t) {
 		p.sizes = append(p.sizes, uint32(len(r.Value)))
 		return replaced
 	}
-	run := polledRun{first: h, offset: r.Offset, count: 1}
+	run := polledRun{first: h, offset: r.Offset, count: 1, tally: t}
 	if !plain {
 		run.other = copyRecord(r)
 	}
@@ -55,8 +56,8 @@ func (p *polled) add(r *kgo.Record, h audit.Header, plain bool) (replaced int) {
 
 func (run *polledRun) end() int64 { return run.offset + int64(run.count) }
 
-func (run *polledRun) extend(r *kgo.Record, h *audit.Header) bool {
-	if run.other != nil || r.Offset != run.end() || !h.ProducedAt.Equal(run.first.ProducedAt) || h.Flags != run.first.Flags ||
+func (run *polledRun) extend(r *kgo.Record, h *audit.Header, t audit.SchemaTally) bool {
+	if run.other != nil || run.tally != t || r.Offset != run.end() || !h.ProducedAt.Equal(run.first.ProducedAt) || h.Flags != run.first.Flags ||
 		h.UID != run.first.UID.WithSequence(run.first.UID.Sequence()+uint32(run.count)) {
 		return false
 	}
@@ -122,6 +123,9 @@ func (p *polled) observeRun(c *Consumer, run *polledRun, n int, at time.Time) {
 	} else {
 		c.hop.ObserveRun(run.first, p.sizes[:n], at)
 	}
+	if run.tally.Outcome != "" {
+		c.hop.SchemaRun(run.first, n, run.tally)
+	}
 	for offset := run.offset; len(p.later) > 0 && offset < run.offset+int64(n); offset++ {
 		for _, do := range p.later[offset] {
 			do()
@@ -138,6 +142,10 @@ func (c *Consumer) OnFetchRecordUnbuffered(r *kgo.Record, isPolled bool) {
 	}
 	h, err := ReadHeader(r)
 	plain := err == nil && h.Numbered() && h.Checksum == wire.Checksum(r.Value)
+	var t audit.SchemaTally
+	if err == nil && c.schemas != nil {
+		t = c.schemas.Check(c.hop, h, r.Value, schemaID(r))
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := &c.laneOf(r).polled
@@ -145,7 +153,7 @@ func (c *Consumer) OnFetchRecordUnbuffered(r *kgo.Record, isPolled bool) {
 	if r.Offset < p.told {
 		c.stats.Redelivered++
 	}
-	c.stats.Again += uint64(p.add(r, h, plain))
+	c.stats.Again += uint64(p.add(r, h, plain, t))
 }
 
 // laneOf returns the lane of a record, under the lock. Most records are of the same one

@@ -41,6 +41,9 @@ type ProducerConfig struct {
 	// ReportsTopic is where reports go when they are sent inside the transactions;
 	// the constant of that name when empty.
 	ReportsTopic string
+
+	// Schemas checks each event as it is numbered, before the client's buffer; nil for not at all.
+	Schemas SchemaChecker
 }
 
 // Producer audits what a client produces, as the first hop of a stream: give it to
@@ -58,6 +61,7 @@ type Producer struct {
 	source *audit.Source
 	topics []string
 
+	schemas   SchemaChecker
 	helloWait time.Duration
 	hello     sync.Once
 	unheard   atomic.Uint64
@@ -120,7 +124,7 @@ func NewProducer(cfg ProducerConfig) (*Producer, error) {
 	}
 	hop.Start()
 	p := &Producer{
-		hop: hop, source: source, topics: cfg.Topics, helloWait: cfg.HelloWait,
+		hop: hop, source: source, topics: cfg.Topics, schemas: cfg.Schemas, helloWait: cfg.HelloWait,
 		spent: make(map[audit.UID]*roaring.Bitmap), repeats: make(map[audit.UID]int),
 	}
 	p.box = box.of(hop)
@@ -196,6 +200,9 @@ func (p *Producer) number(r *kgo.Record) {
 		p.meet(source)
 	}
 	p.carrier().put(r, h)
+	if p.schemas != nil {
+		p.hop.Schema(h, p.schemas.Check(p.hop, h, r.Value, schemaID(r)))
+	}
 }
 
 // OnProduceRecordUnbuffered implements kgo.HookProduceRecordUnbuffered. franz-go

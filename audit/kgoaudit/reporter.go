@@ -2,6 +2,7 @@ package kgoaudit
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -12,8 +13,11 @@ import (
 	"github.com/rollcallhq/rollcall/audit/wire"
 )
 
-// ReportsTopic is the topic that the server reads reports from.
-const ReportsTopic = "rollcall.reports"
+// The topics that the server reads.
+const (
+	ReportsTopic = "rollcall.reports" // reports
+	SamplesTopic = "rollcall.samples" // samples of events that broke their schema
+)
 
 // Reporter is an audit.Transport that produces each report to a topic, keyed by its
 // stream, and counts it as accepted when all in-sync replicas have it. It may share
@@ -56,6 +60,30 @@ func (r *Reporter) Send(ctx context.Context, batch wire.Batch) error {
 	rec := &kgo.Record{Topic: r.topic, Key: []byte(batch.Reports[0].Stream), Value: value}
 	if err := r.client.ProduceSync(ctx, rec).FirstErr(); err != nil {
 		return &audit.SendError{Permanent: refused(err), Err: fmt.Errorf("produce to %s: %w", r.topic, err)}
+	}
+	return nil
+}
+
+// SendSamples produces samples to SamplesTopic, as JSON, a record for each stream and keyed by
+// it. It returns an error when one of them was not produced.
+func (r *Reporter) SendSamples(ctx context.Context, samples []wire.Sample) error {
+	of := make(map[string][]wire.Sample)
+	for _, s := range samples {
+		of[s.Stream] = append(of[s.Stream], s)
+	}
+	var records []*kgo.Record
+	for stream, some := range of {
+		value, err := json.Marshal(wire.SampleBatch{Samples: some})
+		if err != nil {
+			return fmt.Errorf("encode the samples: %w", err)
+		}
+		records = append(records, &kgo.Record{
+			Topic: SamplesTopic, Key: []byte(stream), Value: value,
+			Headers: []kgo.RecordHeader{{Key: "content-type", Value: []byte("application/json")}},
+		})
+	}
+	if err := r.client.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		return fmt.Errorf("produce to %s: %w", SamplesTopic, err)
 	}
 	return nil
 }
