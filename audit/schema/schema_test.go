@@ -324,4 +324,3 @@ func TestWhatTheAvroWalkTakesTheDecoderTakes(t *testing.T) {
 		t.Error(f)
 	}
 }
-
