@@ -20,20 +20,20 @@ func newAvro(d Document, lib library) (format, error) {
 	for _, name := range d.Order {
 		text, err := lib(name)
 		if err != nil {
-			return nil, fmt.Errorf("Avro schema %s: %w", d.Name, err)
+			return nil, fmt.Errorf("schema %s in Avro: %w", d.Name, err)
 		}
 		if _, err := parseAvro(&cache, text); err != nil {
-			return nil, fmt.Errorf("Avro schema %s: %s: %w", d.Name, name, err)
+			return nil, fmt.Errorf("schema %s in Avro: %s: %w", d.Name, name, err)
 		}
 	}
 	schema, err := parseAvro(&cache, d.Text)
 	if err != nil {
-		return nil, fmt.Errorf("Avro schema %s: %w", d.Name, err)
+		return nil, fmt.Errorf("schema %s in Avro: %w", d.Name, err)
 	}
 	f := &avroFormat{schema: schema, words: make(words)}
 	plan := avroPlan{named: make(map[string]*avroNode), words: f.words}
 	if f.root, err = plan.read(schema.Canonical()); err != nil {
-		return nil, fmt.Errorf("Avro schema %s: %w", d.Name, err)
+		return nil, fmt.Errorf("schema %s in Avro: %w", d.Name, err)
 	}
 	return f, nil
 }

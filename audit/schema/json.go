@@ -67,20 +67,20 @@ func (f *jsonFormat) giveBack(c *jsonCheck) {
 func compileJSON(name string, text []byte, lib library) (*jsonCheck, error) {
 	doc, err := schemaDocument(text)
 	if err != nil {
-		return nil, fmt.Errorf("JSON Schema %s: %w", name, err)
+		return nil, fmt.Errorf("schema %s in JSON Schema: %w", name, err)
 	}
 	c := new(jsonCheck)
 	compiler := jsonschema.NewCompiler()
 	compiler.UseLoader(jsonLoader{lib})
 	compiler.UseRegexpEngine(func(text string) (jsonschema.Regexp, error) { return c.budget.compile(text) })
 	if err := compiler.AddResource(base+name, doc); err != nil {
-		return nil, fmt.Errorf("JSON Schema %s: %w", name, err)
+		return nil, fmt.Errorf("schema %s in JSON Schema: %w", name, err)
 	}
 	if c.budget.spent(func() { c.schema, err = compiler.Compile(base + name) }) {
 		err = errSteps
 	}
 	if err != nil {
-		return nil, fmt.Errorf("JSON Schema %s: %w", name, err)
+		return nil, fmt.Errorf("schema %s in JSON Schema: %w", name, err)
 	}
 	return c, nil
 }

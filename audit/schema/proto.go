@@ -41,7 +41,7 @@ func newProto(d Document, lib library) (*protoFormat, error) {
 	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(protoResolver(name, d.Text, lib))}
 	files, err := compiler.Compile(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("Protobuf schema %s: %w", d.Name, err)
+		return nil, fmt.Errorf("schema %s in Protobuf: %w", d.Name, err)
 	}
 	f := &protoFormat{
 		schema: Schema{ID: d.ID, Version: d.Version}, file: files[0],
@@ -49,15 +49,15 @@ func newProto(d Document, lib library) (*protoFormat, error) {
 	}
 	if uses(f.file, rules, make(map[string]bool)) {
 		if f.rules, err = protovalidate.New(protovalidate.WithFailFast()); err != nil {
-			return nil, fmt.Errorf("Protobuf schema %s: %w", d.Name, err)
+			return nil, fmt.Errorf("schema %s in Protobuf: %w", d.Name, err)
 		}
 	}
 	first, err := f.first(d.Message)
 	if err != nil {
-		return nil, fmt.Errorf("Protobuf schema %s: %w", d.Name, err)
+		return nil, fmt.Errorf("schema %s in Protobuf: %w", d.Name, err)
 	}
 	if f.protoMessage, err = f.message(first); err != nil {
-		return nil, fmt.Errorf("Protobuf schema %s: %w", d.Name, err)
+		return nil, fmt.Errorf("schema %s in Protobuf: %w", d.Name, err)
 	}
 	return f, nil
 }

@@ -181,8 +181,7 @@ func TestARegistryThatLiesIsFoundOutAndItsAnswersAreBounded(t *testing.T) {
 		}
 	}
 	const kind = "application/vnd.schemaregistry.v1+json"
-	guid := framed(0)
-	guid = append([]byte{1}, bytes.Repeat([]byte{7}, 16)...)
+	guid := append([]byte{1}, bytes.Repeat([]byte{7}, 16)...)
 	for name, test := range map[string]struct {
 		serve   http.HandlerFunc
 		payload []byte

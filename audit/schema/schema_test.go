@@ -163,7 +163,7 @@ func TestEachOutcomeOfProtobufNamesTheFaultAndWhere(t *testing.T) {
 func TestDirectoriesWithBadSchemasAreRefusedWithTheNameOfTheFile(t *testing.T) {
 	outside := directory(t, map[string]string{"secret.json": `{}`})
 	for name, test := range map[string]struct{ file, text, want string }{
-		"not JSON":       {"orders/1.json", `{`, "orders/1.json: not JSON"},
+		"not JSON":       {"orders/1.json", `{`, "orders/1.json in JSON Schema: not JSON"},
 		"no schema":      {"orders/1.json", `{"type":"strange"}`, "orders/1.json"},
 		"looks ahead":    {"orders/1.json", `{"pattern":"(?=x)"}`, "orders/1.json"},
 		"long pattern":   {"orders/1.json", fmt.Sprintf(`{"pattern":%q}`, strings.Repeat("x", 2000)), "orders/1.json"},
