@@ -83,6 +83,20 @@ func twentyProto() twenty {
 	return twenty{Document{Type: "PROTOBUF", Name: "orders/1.proto", Text: []byte(b.String())}, payload}
 }
 
+// ruled is the same with two rules of protovalidate.
+func (e twenty) ruled() twenty {
+	text := string(e.doc.Text)
+	for _, change := range [][2]string{
+		{"\"proto3\";", "\"proto3\"; import \"buf/validate/validate.proto\";"},
+		{"field00 = 1;", "field00 = 1 [(buf.validate.field).string.min_len = 1];"},
+		{"field01 = 2;", "field01 = 2 [(buf.validate.field).int64.gt = 0];"},
+	} {
+		text = strings.Replace(text, change[0], change[1], 1)
+	}
+	e.doc.Text = []byte(text)
+	return e
+}
+
 func compiled(tb testing.TB, d Document) *Schema {
 	tb.Helper()
 	s, err := Compile(d)
@@ -95,8 +109,8 @@ func compiled(tb testing.TB, d Document) *Schema {
 // BenchmarkCheck checks an event of 20 fields, and beside it has the decoder of the format
 // make its values, which is what a consumer pays anyway.
 func BenchmarkCheck(b *testing.B) {
-	events := map[string]twenty{"json": twentyJSON(), "avro": twentyAvro(b), "protobuf": twentyProto()}
-	for _, name := range []string{"json", "avro", "protobuf"} {
+	events := map[string]twenty{"json": twentyJSON(), "avro": twentyAvro(b), "protobuf": twentyProto(), "rules": twentyProto().ruled()}
+	for _, name := range []string{"json", "avro", "protobuf", "rules"} {
 		e := events[name]
 		s := compiled(b, e.doc)
 		b.Run(name+"/check", func(b *testing.B) {

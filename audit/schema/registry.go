@@ -151,7 +151,7 @@ func (r *Registry) schema(key lookupKey) (*Schema, string) {
 	switch {
 	case l.schema != nil:
 		r.recent.Store(l)
-	case l.reason == whyAway || l.reason == whyWrong:
+	case l.reason == whyAway:
 		r.mu.Lock()
 		r.state.Missed++
 		r.mu.Unlock()

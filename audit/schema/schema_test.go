@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -243,9 +244,10 @@ func TestHostileSchemasAndPayloadsEndSoon(t *testing.T) {
 
 func TestPayloadsOf100MBAreNotRead(t *testing.T) {
 	c := loaded(t, map[string]string{"orders/1.json": `{}`}, Config{})
-	big := make([]byte, 100<<20)
-	within(t, 50*time.Millisecond, func() {
-		if r := c.Examine(Event{Stream: "orders", Payload: big}); r.Outcome != Undecodable {
+	big := append([]byte{'"'}, bytes.Repeat([]byte("a"), 100<<20)...)
+	within(t, 2*time.Second, func() {
+		r := c.Examine(Event{Stream: "orders", Payload: big})
+		if r.Outcome != Undecodable || r.Reason != "payload longer than 1048576 bytes" {
 			t.Error(r)
 		}
 	})

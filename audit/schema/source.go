@@ -21,7 +21,6 @@ const (
 	whyUnknown  = "no such schema"
 	whyUnusable = "the schema cannot be used"
 	whyAway     = "registry away"
-	whyWrong    = "the registry's answer cannot be used"
 	whyBusy     = "too many schemas are being looked up"
 	whyMessage  = "the message is not in the schema"
 )
