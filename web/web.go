@@ -76,11 +76,13 @@ func serve(w http.ResponseWriter, r *http.Request, root fs.FS) {
 func status(name string) int {
 	first, rest, _ := strings.Cut(name, "/")
 	switch first {
+	case "incidents":
+		return http.StatusOK
 	case "", "hours":
 		if rest == "" {
 			return http.StatusOK
 		}
-	case "h", "w", "uid":
+	case "h", "w", "uid", "latency", "schemas":
 		if rest != "" {
 			return http.StatusOK
 		}

@@ -37,6 +37,8 @@ func TestEveryPageRouteAnswersThePage(t *testing.T) {
 		"/": 200, "/hours": 200, "/hours?span=7d": 200, "/h/orders/2026-11-22T05": 200,
 		"/w/orders.v1/2026-11-22T05:09:00Z?edge=app..agent": 200,
 		"/uid/0199f09c-1d2e-8abc-9def-012300000001":         200, "/uid/%3Cb%3E": 200,
+		"/incidents": 200, "/incidents/5f0a1cf0-2b5e-5d0e-9d3c-000000000001": 200, "/incidents/5f0a1cf0-2b5e-5d0e-9d3c-000000000001/mute?for=4h": 200,
+		"/latency/orders.v1?of=app..agent": 200, "/schemas/orders.v1": 200, "/latency": 404, "/schemas/": 404,
 		"/h/": 404, "/w": 404, "/nothing": 404, "/hours/x": 404, "/../../etc/passwd": 404, "/index.html": 404,
 	}
 	for target, want := range cases {

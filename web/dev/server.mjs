@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import * as signals from './signals.mjs';
 import * as world from './world.mjs';
 
 const dist = fileURLToPath(new URL('../dist/', import.meta.url));
@@ -64,6 +65,7 @@ function ofStream(s, [what, at, list], q, now) {
     const h = world.hourAt(s, start, now) ?? refuse(404, `stream ${s.stream} has no window in hour ${at}`);
     return { ...h, windows: world.windowsIn(s, start, start + 3_600_000, now).filter((w) => w.state !== 'complete') };
   }
+  if (what === 'latency') return signals.latencyIn(s, Date.parse(q.get('from')), Date.parse(q.get('to')), now);
   if (what !== 'windows') refuse(404, 'there is no such call');
   if (at === undefined) return { items: world.windowsIn(s, Date.parse(q.get('from')), Date.parse(q.get('to')), now, q.get('edge')) };
   const w = world.windowAt(s, Date.parse(at), q.get('edge'), now) ?? refuse(404, `no verdict on ${at}`);

@@ -72,10 +72,13 @@ export function windowAt(s, start, edge, now) {
   const named = Object.fromEntries(['duplicated', 'redelivered', 'corrupt', 'filtered'].map((k) => [k, f[k] ?? 0]));
   return {
     ...zero, ...named, stream: s.stream, start: iso(start), seconds: 60, edge, state, revision: lost > 0 ? 3 : 1, produced, expected,
-    delivered: expected - lost - pending, lost, pending, latency: produced ? { p50: 812, p95: 2100, p99: 4210 + wobble, max: 9800 } : undefined,
+    delivered: expected - lost - pending, lost, pending, latency: produced ? { p50: 812, p95: 2100, p99: 4210 + wobble, max: 9800, ...absent(lost + pending, expected) } : undefined,
     reasons: reasons(s, f, edge, end), cause: lost > 0 ? 'the last lane passed' : 'a report', decidedAt: iso(end + 7_120),
   };
 }
+
+/** Which figures of a window are no number, since so many of n have not arrived. */
+const absent = (missing, n) => (missing === 0 ? {} : { notArrived: missing, beyond: missing > n / 100 ? ['p99', 'max'] : ['max'] });
 
 function reasons(s, f, edge, end) {
   const hop = edge.split('..')[1];

@@ -28,6 +28,7 @@ export async function serve(options = {}) {
 export async function open(browser, server, path, { size = 'wide', theme = 'light', fixed = true } = {}) {
   const context = await browser.newContext({ viewport: sizes[size], colorScheme: theme });
   const page = await context.newPage();
+  page.setDefaultTimeout(Number(process.env.E2E_TIMEOUT ?? 30_000));
   const faults = [];
   page.on('pageerror', (e) => faults.push(`error: ${e.message}`));
   page.on('console', (m) => { if (m.type() === 'error' && !/status of (401|403|404|503)/.test(m.text())) faults.push(`console: ${m.text()}`); });

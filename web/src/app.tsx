@@ -2,6 +2,7 @@ import { refusal } from './api/token';
 import { place } from './router/router';
 import { Hours } from './screens/hours/Hours';
 import { HourPage } from './screens/hour/HourPage';
+import { LatencyPage } from './screens/latency/LatencyPage';
 import { Missing } from './screens/missing/Missing';
 import { TokenPage } from './screens/token/TokenPage';
 import { UidPage } from './screens/uid/UidPage';
@@ -28,6 +29,7 @@ function Screen() {
     case 'hour': return <HourPage key={`${route.stream} ${route.hour}`} stream={route.stream} hour={route.hour} query={query} />;
     case 'window': return <WindowPage key={`${route.stream} ${route.start}`} stream={route.stream} start={route.start} query={query} />;
     case 'uid': return <UidPage key={route.uid} uid={route.uid} />;
+    case 'latency': return <LatencyPage key={route.stream} stream={route.stream} query={query} />;
     case 'missing': return <Missing path={route.path} />;
   }
 }

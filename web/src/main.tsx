@@ -10,6 +10,7 @@ import './style/parts.css';
 import './style/states.css';
 import './style/grid.css';
 import './style/window.css';
+import './style/signals.css';
 
 startRouter();
 startNarrow();

@@ -62,15 +62,22 @@ async function failure(answer: Response): Promise<ApiError> {
 
 const pageBound = 200;
 
-/** Reads a list to its end, page by page. */
-export async function getAll<T>(segments: string[], query: Query, signal?: AbortSignal): Promise<T[]> {
-  const rows: T[] = [];
+/** Reads a list to its end, page by page; the first page has what is told of the list as a whole. */
+export async function getPages<P extends Page<unknown>>(segments: string[], query: Query, signal?: AbortSignal): Promise<{ first: P; items: P['items'] }> {
+  const items: P['items'] = [];
+  let first: P | undefined;
   let cursor: string | undefined;
   for (let i = 0; i < pageBound; i++) {
-    const page = await get<Page<T>>(address(segments, { limit: 1000, ...query, cursor }), signal);
-    rows.push(...(page.items ?? []));
-    if (page.next === undefined || page.next === '') return rows;
+    const page: P = await get<P>(address(segments, { limit: 1000, ...query, cursor }), signal);
+    first ??= page;
+    items.push(...(page.items ?? []));
+    if (page.next === undefined || page.next === '') return { first, items };
     cursor = page.next;
   }
   throw new ApiError(0, 'List too long', `more than ${pageBound} pages`);
+}
+
+/** Reads a list to its end, page by page. */
+export async function getAll<T>(segments: string[], query: Query, signal?: AbortSignal): Promise<T[]> {
+  return (await getPages<Page<T>>(segments, query, signal)).items;
 }

@@ -7,7 +7,8 @@ export interface Reason {
   host?: string; lastHeard?: string; atRisk?: number;
 }
 
-export interface Latency { p50: number; p95: number; p99: number; max: number }
+/** Of what arrived; beyond names the figures that have not arrived once all is counted. */
+export interface Latency { p50: number; p95: number; p99: number; max: number; notArrived?: number; beyond?: string[] | null }
 
 /** What windows and hours both count. */
 export interface Counts {

@@ -6,6 +6,9 @@ export type Route =
   | { page: 'hour'; stream: string; hour: string }
   | { page: 'window'; stream: string; start: string }
   | { page: 'uid'; uid: string }
+  | { page: 'latency'; stream: string }
+  | { page: 'incidents' }
+  | { page: 'incident'; id: string; mute: boolean }
   | { page: 'missing'; path: string };
 
 export interface Place { route: Route; query: URLSearchParams }
@@ -23,6 +26,10 @@ export function parse(path: string): Route {
   if (parts.length === 3 && first === 'h') return { page: 'hour', stream: a!, hour: b! };
   if (parts.length === 3 && first === 'w') return { page: 'window', stream: a!, start: b! };
   if (parts.length === 2 && first === 'uid') return { page: 'uid', uid: a! };
+  if (parts.length === 2 && first === 'latency') return { page: 'latency', stream: a! };
+  if (parts.length === 1 && first === 'incidents') return { page: 'incidents' };
+  if (parts.length === 2 && first === 'incidents') return { page: 'incident', id: a!, mute: false };
+  if (parts.length === 3 && first === 'incidents' && b === 'mute') return { page: 'incident', id: a!, mute: true };
   return { page: 'missing', path };
 }
 
@@ -42,6 +49,10 @@ export function viewText(view: View): string {
 export const hoursPath = (view: View = {}): string => `/hours${viewText(view)}`;
 export const hourPath = (stream: string, hour: string, view: View = {}): string => `/h/${segment(stream)}/${segment(hour)}${viewText(view)}`;
 export const windowPath = (stream: string, start: string, view: View = {}): string => `/w/${segment(stream)}/${segment(start)}${viewText(view)}`;
+export const latencyPath = (stream: string, view: View = {}): string => `/latency/${segment(stream)}${viewText(view)}`;
+export const incidentsPath = (view: View = {}): string => `/incidents${viewText(view)}`;
+export const incidentPath = (id: string): string => `/incidents/${segment(id)}`;
+export const mutePath = (id: string, view: View = {}): string => `/incidents/${segment(id)}/mute${viewText(view)}`;
 export const uidPath = (uid: string): string => `/uid/${segment(uid)}`;
 
 const here = (): Place => ({ route: parse(location.pathname), query: new URLSearchParams(location.search) });

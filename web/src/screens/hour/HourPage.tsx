@@ -6,7 +6,7 @@ import { now, useRefresh } from '../../live/connection';
 import { Figures } from '../../parts/Figures';
 import { Trouble } from '../../parts/Trouble';
 import { Trail, Verdict, type Sentence } from '../../parts/Verdict';
-import { hourPath, hoursPath } from '../../router/router';
+import { hourPath, hoursPath, latencyPath } from '../../router/router';
 import { absent } from '../../state/states';
 import { clock, date, hourKey, hourMs, hourStart, span, stamp } from '../../text/time';
 import { hourSentence } from './sentence';
@@ -37,6 +37,7 @@ function Known({ stream, hour, from, all }: { stream: string; hour: string; from
         <Trail parts={[{ text: 'Hours', to: hoursPath() }, { text: stream }, { text: `${date(from)} ${span(from, to)}` }]} />
       </Verdict>
       <Neighbours stream={stream} from={from} />
+      {!nothing && <Signals stream={stream} from={from} />}
       {!nothing && <Trouble error={error} what="the hour" retry={retry} />}
       {nothing && <p class="none">Either no hop had a window in this hour, or it has not begun. <a href={hoursPath()}>All hours</a> shows where there is something.</p>}
       {data?.detail && <Figures of={data.detail} />}
@@ -71,4 +72,10 @@ function Neighbours({ stream, from }: { stream: string; from: number }) {
       </div>
     </div>
   );
+}
+
+/** The same hour by its other signals. */
+function Signals({ stream, from }: { stream: string; from: number }) {
+  const view = { from: stamp(from), to: stamp(from + hourMs) };
+  return <p class="signals">The same hour by <a href={latencyPath(stream, view)}>latency</a></p>;
 }

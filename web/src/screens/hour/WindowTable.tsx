@@ -5,7 +5,8 @@ import { Chip } from '../../state/Chip';
 import { marks } from '../../state/marks';
 import { paint } from '../../state/states';
 import { arrow } from '../../text/edges';
-import { count, millis } from '../../text/numbers';
+import { p99 } from '../../text/latency';
+import { count } from '../../text/numbers';
 import { span } from '../../text/time';
 
 const heads = [
@@ -43,7 +44,7 @@ function Row({ stream, w }: { stream: string; w: Window }) {
       <td class={w.pending > 0 ? 'n pending' : 'n'}>{count(w.pending)}</td>
       <td class="n">{count(w.delivered)} / {count(w.expected)}</td>
       <td>{marks(w).map((m) => <span key={m.label} class={m.duplicated ? 'mark duplicated' : 'mark'}>{count(m.n)} {m.label}</span>)}</td>
-      <td class="n">{millis(w.latency?.p99)}</td>
+      <td class={w.latency?.beyond?.includes('p99') ? 'n pending' : 'n'}>{p99(w.latency)}</td>
       <td class="why">{w.reasons?.[0]?.text ?? ''}</td>
     </tr>
   );

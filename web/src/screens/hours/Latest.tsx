@@ -1,9 +1,10 @@
 import type { Stream, Window } from '../../api/types';
 import { Table } from '../../parts/Table';
-import { windowPath } from '../../router/router';
+import { latencyPath, windowPath } from '../../router/router';
 import { Chip } from '../../state/Chip';
 import { arrow, ordered } from '../../text/edges';
-import { count, millis, percent } from '../../text/numbers';
+import { p99 } from '../../text/latency';
+import { count, percent } from '../../text/numbers';
 import { clock, day } from '../../text/time';
 
 const heads = [
@@ -27,7 +28,7 @@ export function Latest({ streams }: { streams: Stream[] }) {
             <td>{day(Date.parse(w.start))} {clock(Date.parse(w.start))}</td>
             <td class="n">{count(w.delivered)} / {count(w.expected)}</td>
             <td class="n">{percent(w.delivered, w.expected)}</td>
-            <td class="n">{millis(w.latency?.p99)}</td>
+            <td class="n">{w.latency === undefined ? '–' : <a href={latencyPath(s.stream, { of: w.edge })}>{p99(w.latency)}</a>}</td>
             <td class="n"><Emitters stream={s} edge={w.edge} /></td>
           </tr>
         ))}

@@ -9,6 +9,7 @@ import { date, hourKey, span } from '../../text/time';
 import { chosen, useEdges, useUids } from './data';
 import { Evidence } from './Evidence';
 import { firstKind, Kinds } from './Kinds';
+import { Lateness } from './Lateness';
 import { Names } from './Names';
 import { Revisions } from './Revisions';
 import { windowSentence } from './sentence';
@@ -58,6 +59,7 @@ function Found({ rows, w, refresh, query }: { rows: Window[]; w: Window; refresh
         <Kinds window={w} kind={kind} />
         <Names window={w} kind={kind} cursor={query.get('cursor') ?? undefined} refresh={refresh} />
       </section>
+      <Lateness window={w} refresh={refresh} />
       <Evidence window={w} refresh={refresh} />
       <Revisions window={w} refresh={refresh} />
     </>

@@ -1,5 +1,6 @@
 import { useAnswer } from '../../api/answer';
 import { address, get, getAll } from '../../api/client';
+import type { LatencyPage } from '../../api/latency';
 import type { Evidence, Page, Uid, Window, WindowDetail } from '../../api/types';
 import { useRefresh } from '../../live/connection';
 import type { Kind } from '../../state/marks';
@@ -46,4 +47,11 @@ export function useDetail(w: Window, refresh: number) {
 export function useEvidence(w: Window, refresh: number) {
   const url = address([...windowAt(w), 'evidence'], { edge: w.edge });
   return useAnswer(url, (signal) => get<Evidence>(url, signal), refresh);
+}
+
+/** The latency of all ways in one window. */
+export function useLateness(w: Window, refresh: number) {
+  const start = Date.parse(w.start);
+  const url = address(['streams', w.stream, 'latency'], { from: stamp(start), to: stamp(start + 1000), limit: 1000 });
+  return useAnswer(url, (signal) => get<LatencyPage>(url, signal), refresh);
 }

@@ -1,0 +1,74 @@
+// What the made-up world of world.mjs measured: latencies, in the API's shapes, consistent with its windows.
+import { edgesOf, windowsIn } from './world.mjs';
+
+const bound = (i) => 2 ** (i / 4);
+const shape = [1, 3, 9, 20, 24, 18, 11, 7, 4, 2, 1]; // percent of the events in neighbouring buckets
+
+/** The buckets of n events around the i-th one; nothing is lost by rounding. */
+function bucketsOf(n, i) {
+  let left = n;
+  const counts = shape.map((share) => { const c = Math.floor((n * share) / 100); left -= c; return c; });
+  counts[4] += left;
+  return counts.map((count, k) => ({ lower: bound(i + k), upper: bound(i + k + 1), count })).filter((b) => b.count > 0);
+}
+
+function quantile(d, thousandths) {
+  const arrived = d.measured + d.negative;
+  const at = (thousandths * (arrived + d.notArrived)) / 1000;
+  if (at > arrived) return { notArrived: true };
+  if (d.measured === 0) return undefined;
+  let rank = Math.max(1, Math.ceil((at * d.measured) / arrived));
+  const b = d.buckets.find((x) => (rank -= x.count) <= 0) ?? d.buckets.at(-1);
+  return { lower: b.lower, upper: b.upper };
+}
+
+function grouped(rows, keyOf) {
+  const found = new Map();
+  for (const r of rows) found.set(keyOf(r), [...(found.get(keyOf(r)) ?? []), r]);
+  return found;
+}
+
+const figures = (d) => ({ p50: quantile(d, 500), p95: quantile(d, 950), p99: quantile(d, 990), max: quantile(d, 1000), relativeError: 0.0905, ...d });
+
+function merged(rows) {
+  const buckets = new Map();
+  const d = { measured: 0, negative: 0, notArrived: 0 };
+  for (const r of rows) {
+    for (const k of Object.keys(d)) d[k] += r[k];
+    for (const b of r.buckets) buckets.set(b.lower, { ...b, count: b.count + (buckets.get(b.lower)?.count ?? 0) });
+  }
+  return figures({ ...d, buckets: [...buckets.values()].sort((a, b) => a.lower - b.lower) });
+}
+
+/** The rows of one window: its edges, then its hops. */
+function rowsAt(s, windows) {
+  const { start, seconds } = windows[0];
+  const slow = (Date.parse(start) / 60_000) % 17 === 0 ? 6 : 0;
+  const before = s.stream === 'orders' ? 3 : 0; // a clock that is behind
+  const distribution = (n, hop, notArrived) => {
+    const negative = Math.min(n, before * hop);
+    return figures({ measured: n - negative, negative, notArrived, buckets: bucketsOf(n - negative, hop * 12 + slow) });
+  };
+  const edges = windows.map((w, i) => ({ start, seconds, edge: w.edge, hop: s.hops[i + 1], ...distribution(w.delivered, i + 1, w.lost + w.pending) }));
+  const hops = s.hops.map((hop, h) => {
+    const missing = windows.slice(0, h).reduce((n, w) => n + w.lost + w.pending, 0);
+    const here = h === 0 ? windows[0].produced : windows[h - 1].delivered;
+    return { start, seconds, hop, ...(h === s.hops.length - 1 ? { endToEnd: true } : {}), ...distribution(here, h, missing) };
+  });
+  return [...edges, ...hops].filter((r) => r.measured + r.negative + r.notArrived > 0);
+}
+
+/** GET /streams/{stream}/latency, all on one page. */
+export function latencyIn(s, from, to, now) {
+  const byStart = grouped(windowsIn(s, from, to, now), (w) => w.start);
+  const items = [...byStart.values()].flatMap((windows) => rowsAt(s, windows));
+  const ways = grouped(items, (r) => r.edge ?? r.hop);
+  const whole = [...ways.values()].map((rows) => ({ edge: rows[0].edge, hop: rows[0].hop, endToEnd: rows[0].endToEnd, ...merged(rows) }));
+  const last = new Date(Math.floor(now / 60_000) * 60_000).toISOString().replace('.000Z', 'Z');
+  const freshness = s.rate === 0 ? [] : edgesOf(s).map((edge) => ({ edge, start: last, seconds: 60, ageMillis: now - Date.parse(last), ageAtLeastMillis: 0 }));
+  const clocks = [
+    { host: 'web-17', atLeastAheadMillis: s.stream === 'orders' ? -1200 : 340, reports: 61, measured: 40_000, negative: s.stream === 'orders' ? 180 : 0 },
+    { host: 'web-4', atLeastAheadMillis: -2, reports: 60, measured: 40_000, negative: 0 },
+  ];
+  return { items, whole, freshness, clocks };
+}

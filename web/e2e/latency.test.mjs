@@ -1,0 +1,102 @@
+// Latency, of one window and over time, in a real browser.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { axe, given, launch, open, serve } from './browser.mjs';
+
+const made = { skip: given !== null && 'needs the made-up world' };
+const hour = 'from=2026-11-22T12:00:00Z&to=2026-11-22T13:00:00Z';
+let browser;
+let server;
+before(async () => { browser = await launch(); server = await serve(); });
+after(async () => { await browser?.close(); server?.close(); });
+
+async function visit(t, path, view, to = server) {
+  const at = await open(browser, to, path, view);
+  t.after(() => at.close());
+  return { ...at, heading: (text) => at.page.getByRole('heading', { level: 1, name: text }).waitFor() };
+}
+
+const column = (page, name) => page.getByRole('list', { name: 'Columns of the heatmap' }).getByRole('link', { name });
+
+test('the page answers end to end, an edge has its own heatmap, and a column leads to its window', made, async (t) => {
+  const { page, faults, heading } = await visit(t, `/latency/flights?${hour}`);
+  await heading(/^99.% of the events of flights produced 12:00–13:00 UTC on 22 Nov 2026 were at sink within .* of production; 312 of .* have not arrived\.$/);
+  await page.getByRole('link', { name: 'app → relay', exact: true }).click();
+  await heading(/were at relay within .* 300 of .* have not arrived/);
+  assert.equal(await page.locator('.heat-columns .late').count(), 2);
+  await column(page, /^12:31–12:32 UTC: p50 .*, max not arrived; .* measured, 150 not arrived$/).click();
+  await page.waitForURL(/\/w\/flights\/2026-11-22T12:31:00Z\?edge=app\.\.relay/);
+  const section = page.getByRole('region', { name: 'Latency' });
+  await section.getByText(/^99.% of the window's events were at relay within .*; 150 of .* have not arrived\.$/).waitFor();
+  assert.deepEqual(faults, []);
+});
+
+test('what never arrived is in the table of the heatmap, as words and as a number', made, async (t) => {
+  const { page } = await visit(t, `/latency/flights?${hour}&of=app..relay`);
+  await page.getByText(/View the heatmap as a table/).click();
+  const row = page.getByRole('row').filter({ hasText: '12:31–12:32' });
+  assert.match(await row.textContent(), /not arrived.*150/);
+  const others = page.getByRole('row').filter({ hasText: '12:30–12:31' });
+  assert.doesNotMatch(await others.textContent(), /not arrived/);
+});
+
+test('a percentile that has not arrived is no number', made, async (t) => {
+  const { page, heading } = await visit(t, '/latency/telemetry?from=2026-11-22T07:40:00Z&to=2026-11-22T08:00:00Z');
+  await heading(/^More than 1.% of the events of telemetry .* have not arrived at lake: 6.200 of .*; half were there within/);
+  const cells = await page.getByRole('row').filter({ hasText: 'lake, end to end' }).getByRole('cell').allTextContents();
+  assert.deepEqual(cells.slice(2, 4), ['not arrived', 'not arrived']);
+  await page.goto(`${server.url}/h/telemetry/2026-11-22T07?show=all`);
+  const window = page.getByRole('row').filter({ hasText: '07:45–07:46' }).filter({ hasText: 'agent → lake' });
+  await window.getByText('not arrived').waitFor();
+});
+
+test('a clock that is behind is told apart from the figures', made, async (t) => {
+  const { page, heading } = await visit(t, `/latency/orders?${hour}`);
+  await heading(/360 came before their production, by the clocks/);
+  await page.getByRole('row', { name: /web-17/ }).getByText('behind that of a producer, or a producer ahead').waitFor();
+});
+
+test('the heatmap is one stop for Tab, and the arrow keys move in it', made, async (t) => {
+  const { page } = await visit(t, `/latency/flights?${hour}`);
+  await column(page, /^12:59/).focus();
+  const focused = () => page.evaluate(() => document.activeElement.getAttribute('aria-label'));
+  await page.keyboard.press('ArrowLeft');
+  assert.match(await focused(), /^12:58–12:59/);
+  await page.keyboard.press('Home');
+  assert.match(await focused(), /^12:00–12:01/);
+  assert.equal(await page.locator('.heat-columns a[tabindex="0"]').count(), 1);
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/w\/flights\/2026-11-22T12:00:00Z/);
+});
+
+test('a column of several windows leads to these alone, and [ moves by one range', made, async (t) => {
+  const { page, heading } = await visit(t, '/latency/flights?span=24h');
+  await heading(/have not arrived/);
+  await column(page, /12 windows/).first().click();
+  await page.waitForURL(/from=.*&to=/);
+  await heading(/produced 14:21–14:33 UTC on 21 Nov 2026/);
+  await page.keyboard.press('[');
+  await heading(/produced 14:09–14:21 UTC on 21 Nov 2026/);
+});
+
+test('a stream without events, one that is not there, and an edge that is not there say so', made, async (t) => {
+  const { page, heading } = await visit(t, '/latency/signups');
+  await heading(/^No hop measured how late the events of signups produced .* were\.$/);
+  await page.goto(`${server.url}/latency/nobody`);
+  await heading('There is no stream nobody: no report has named it.');
+  await page.goto(`${server.url}/latency/flights?${hour}&of=no..where`);
+  await heading(/^flights has no edge or hop “no\.\.where”/);
+});
+
+for (const size of ['wide', 'narrow']) {
+  for (const theme of ['light', 'dark']) {
+    test(`axe finds nothing on the latency page and nothing is wider than it: ${size}, ${theme}`, made, async (t) => {
+      const { page, faults } = await visit(t, `/latency/flights?${hour}`, { size, theme });
+      await page.getByRole('list', { name: 'Columns of the heatmap' }).waitFor();
+      await page.getByText(/View the heatmap as a table/).click();
+      assert.deepEqual(await axe(page), []);
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth) <= 0, 'wider than the page');
+      assert.deepEqual(faults, []);
+    });
+  }
+}

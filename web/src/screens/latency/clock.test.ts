@@ -1,0 +1,11 @@
+import { expect, it } from 'vitest';
+import { clockText } from './clock';
+
+const say = (more: object) => clockText({ host: 'web-1', reports: 3, measured: 10, negative: 0, ...more }).replace(/\u202f/g, ' ');
+
+it('says what two signs prove of a clock, and never that it is right', () => {
+  expect(say({ atLeastAheadMillis: 4200 })).toBe('ahead of the server by at least 4.2 s');
+  expect(say({ atLeastAheadMillis: -3000 })).toBe('no sign that it is off');
+  expect(say({})).toBe('no sign that it is off');
+  expect(say({ atLeastAheadMillis: 10, negative: 3 })).toBe('ahead of the server by at least 10 ms; behind that of a producer, or a producer ahead');
+});
