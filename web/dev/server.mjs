@@ -10,7 +10,7 @@ const dist = fileURLToPath(new URL('../dist/', import.meta.url));
 const policy = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'";
 const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 
-const titles = { 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found' };
+const titles = { 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 422: 'Unprocessable Entity' };
 
 class Refusal extends Error {
   constructor(status, detail) { super(detail); this.status = status; }
@@ -45,6 +45,7 @@ async function answer(state, req, res) {
   if (state.fail(url.pathname)) throw new Refusal(503, 'the store is away');
   guard(state, req);
   if (parts[2] === 'stream') return stream(state, req, res);
+  if (req.method !== 'GET') return send(res, 200, 'application/json', JSON.stringify(change(state, req.method, parts.slice(2), await read(req))));
   send(res, 200, 'application/json', JSON.stringify(call(state, parts.slice(2), url.searchParams)));
 }
 
@@ -53,10 +54,43 @@ function call(state, [what, ...rest], q) {
   if (what === 'status') return { version: 'dev', store: 'ok', kafka: 'ok', ingestLag: 0, reports: 4211, quarantined: 0, lastPassMillis: 12, reconcileAgeMillis: 640, dirty: 0, demo: true };
   if (what === 'streams' && rest.length === 0) return { items: state.empty ? [] : world.allStreams(now) };
   if (what === 'hours') return { items: state.empty ? [] : world.hoursIn(Date.parse(q.get('from')), Date.parse(q.get('to')), now) };
-  if (what === 'incidents') return { items: state.empty ? [] : state.incidents ?? world.incidentsAt(now) };
+  if (what === 'incidents') return incidents(state, rest, q, now);
+  if (what === 'silences' && rest.length === 0) return { items: silencesOf(state) };
   if (what === 'uids') return world.traceOf(rest[0], now) ?? refuse(404, `no hop has named the UID ${rest[0]}`);
   const s = world.find(rest[0]) ?? refuse(404, `no stream ${JSON.stringify(rest[0])} is known`);
   return ofStream(s, rest.slice(1), q, now);
+}
+
+function incidents(state, [id], q, now) {
+  const all = (state.empty ? [] : state.incidents ?? world.incidentsAt(now)).map((i) => ({ ...i, ...state.acks?.get(i.id), muted: silencesOf(state).some((v) => v.stream === i.stream && (v.edge === undefined || v.edge === i.edge)) }));
+  if (id !== undefined) return signals.incidentOf(all.find((i) => i.id === id) ?? refuse(404, `no incident ${id}`), now);
+  return { items: all.filter((i) => (q.get('state') ?? i.state) === i.state && (q.get('stream') ?? i.stream) === i.stream) };
+}
+
+const silencesOf = (state) => [...(state.silences ?? new Map()).values()];
+
+/** What a reader changes: who looks after an incident, and silences. */
+function change(state, method, [what, id, verb], body) {
+  const at = new Date(state.now()).toISOString();
+  if (method === 'POST' && what === 'incidents' && verb === 'ack') {
+    (state.acks ??= new Map()).set(id, { ackedBy: 'local', ackedAt: at });
+    return {};
+  }
+  if (method === 'POST' && what === 'silences') {
+    if (!body.reason) throw new Refusal(422, 'missing: say why, for those who wonder that nobody was called');
+    if (!(Date.parse(body.end) > state.now())) throw new Refusal(422, 'the end is not after now');
+    const silence = { ...body, id: `s${(state.silences ??= new Map()).size + 1}`, start: at, author: 'local', madeAt: at };
+    state.silences.set(silence.id, silence);
+    return silence;
+  }
+  if (method === 'DELETE' && what === 'silences' && state.silences?.delete(id)) return {};
+  return refuse(404, 'there is no such call');
+}
+
+async function read(req) {
+  const parts = [];
+  for await (const part of req) parts.push(part);
+  return parts.length === 0 ? undefined : JSON.parse(Buffer.concat(parts).toString());
 }
 
 function ofStream(s, [what, at, list], q, now) {

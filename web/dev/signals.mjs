@@ -1,5 +1,5 @@
 // What the made-up world of world.mjs measured: latencies, in the API's shapes, consistent with its windows.
-import { edgesOf, windowsIn } from './world.mjs';
+import { edgesOf, find, windowsIn } from './world.mjs';
 
 const bound = (i) => 2 ** (i / 4);
 const shape = [1, 3, 9, 20, 24, 18, 11, 7, 4, 2, 1]; // percent of the events in neighbouring buckets
@@ -71,4 +71,20 @@ export function latencyIn(s, from, to, now) {
     { host: 'web-4', atLeastAheadMillis: -2, reports: 60, measured: 40_000, negative: 0 },
   ];
   return { items, whole, freshness, clocks };
+}
+
+/** One incident with what is told of it alone. */
+export function incidentOf(i, now) {
+  const s = find(i.stream);
+  const verdicts = s && i.edge ? windowsIn(s, Date.parse(i.first), Date.parse(i.last) + 1, now, i.edge) : [];
+  const timeline = [
+    { at: i.openedAt, what: 'opened' },
+    { at: i.openedAt.replace(':00Z', ':31Z'), what: 'notified', who: 'oncall', text: 'open', attempts: 1 },
+    ...(i.ackedBy === undefined ? [] : [{ at: i.ackedAt ?? i.since, what: 'acked', who: i.ackedBy, text: 'looking' }]),
+  ];
+  const hints = i.cause === 'loss'
+    ? [{ kind: 'host', name: 'web-17', short: 'web-17 mostly', evidence: `9 of ${i.lost} were produced on web-17, which produced 25 % of all events.`, events: Math.ceil(i.lost * 0.75), of: i.lost, share: 0.25 }]
+    : [];
+  const hours = [...new Set(verdicts.map((w) => w.start.slice(0, 13)))];
+  return { ...i, verdicts, timeline, hints, hours, hops: [] };
 }

@@ -31,7 +31,7 @@ test('each open incident is a line with its state, above the hours, that leads t
   });
   assert.ok(above);
   assert.deepEqual(await axe(page), []);
-  await loss.getByRole('link').click();
+  await loss.getByRole('link').first().click();
   await page.waitForURL(/\/w\/flights\/2026-11-22T12:09:00Z\?edge=relay\.\.sink/);
   await page.getByRole('heading', { level: 1, name: /missing after relay/ }).waitFor();
   assert.deepEqual(faults, []);

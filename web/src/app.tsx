@@ -2,6 +2,8 @@ import { refusal } from './api/token';
 import { place } from './router/router';
 import { Hours } from './screens/hours/Hours';
 import { HourPage } from './screens/hour/HourPage';
+import { IncidentPage } from './screens/incidents/IncidentPage';
+import { IncidentsPage } from './screens/incidents/IncidentsPage';
 import { LatencyPage } from './screens/latency/LatencyPage';
 import { Missing } from './screens/missing/Missing';
 import { TokenPage } from './screens/token/TokenPage';
@@ -30,6 +32,8 @@ function Screen() {
     case 'window': return <WindowPage key={`${route.stream} ${route.start}`} stream={route.stream} start={route.start} query={query} />;
     case 'uid': return <UidPage key={route.uid} uid={route.uid} />;
     case 'latency': return <LatencyPage key={route.stream} stream={route.stream} query={query} />;
+    case 'incidents': return <IncidentsPage query={query} />;
+    case 'incident': return <IncidentPage key={route.id} id={route.id} mute={route.mute} query={query} />;
     case 'missing': return <Missing path={route.path} />;
   }
 }

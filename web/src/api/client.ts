@@ -23,11 +23,11 @@ export function address(segments: string[], query: Query = {}): string {
 }
 
 /** Asks with the token of this tab; throws ApiError for a problem or no answer. An abort passes through. */
-export async function ask(url: string, headers: Record<string, string>, signal?: AbortSignal): Promise<Response> {
+export async function ask(url: string, headers: Record<string, string>, signal?: AbortSignal, how: Pick<RequestInit, 'method' | 'body'> = {}): Promise<Response> {
   const held = token.peek();
   let answer: Response;
   try {
-    answer = await fetch(url, { headers: { ...headers, ...shown(held) }, signal });
+    answer = await fetch(url, { ...how, headers: { ...headers, ...shown(held) }, signal });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, 'No answer', 'the server could not be reached');
@@ -47,6 +47,12 @@ export async function get<T>(url: string, signal?: AbortSignal): Promise<T> {
     if (signal?.aborted) throw error;
     throw new ApiError(answer.status, 'Unreadable answer', 'the server did not send JSON');
   }
+}
+
+/** Asks for a change, and waits until the server has made it; throws ApiError where it has not, or where nobody can tell. */
+export async function send(method: 'POST' | 'DELETE', segments: string[], body?: unknown): Promise<void> {
+  const content: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' };
+  await ask(address(segments), { accept: 'application/json', ...content }, undefined, { method, body: body === undefined ? undefined : JSON.stringify(body) });
 }
 
 async function failure(answer: Response): Promise<ApiError> {

@@ -2,7 +2,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { forget, refusal, token } from '../api/token';
 import { live } from '../live/connection';
 import type { Live } from '../live/reducer';
-import { go, hoursPath, uidPath } from '../router/router';
+import { go, hoursPath, incidentsPath, uidPath } from '../router/router';
 import { exactClock } from '../text/time';
 import { theme, turnTheme } from './theme';
 
@@ -12,7 +12,7 @@ export function Header() {
   return (
     <header class="top">
       <a class="home" href="/"><Mark />Rollcall</a>
-      <nav aria-label="Pages"><a href={hoursPath()}>Hours</a></nav>
+      <nav aria-label="Pages"><a href={hoursPath()}>Hours</a><a href={incidentsPath()}>Incidents</a></nav>
       {inside && <Find />}
       {inside && <Freshness live={live.value} />}
       {inside && token.value !== undefined && <button type="button" class="plain" onClick={forget}>Forget token</button>}

@@ -2,6 +2,7 @@ import { useAnswer } from '../../api/answer';
 import { getAll } from '../../api/client';
 import type { Incident } from '../../api/types';
 import { live, useRefresh } from '../../live/connection';
+import { incidentPath as pagePath } from '../../router/router';
 import { Trouble } from '../../parts/Trouble';
 import { Glyph } from '../../state/Glyph';
 import { incidentPaint, incidentPath, incidentSentence } from './incident';
@@ -28,6 +29,7 @@ function Line({ incident }: { incident: Incident }) {
     <li>
       <span class={`chip tone-${paint.tone}`}><Glyph shape={paint.shape} />{paint.label}</span>
       <a href={incidentPath(incident)}>{incidentSentence(incident)}</a>
+      <a class="more" href={pagePath(incident.id)}>Why, and who knows<span class="hidden"> of the incident of {incident.stream} {incident.edge}</span></a>
     </li>
   );
 }
