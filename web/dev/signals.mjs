@@ -88,3 +88,50 @@ export function incidentOf(i, now) {
   const hours = [...new Set(verdicts.map((w) => w.start.slice(0, 13)))];
   return { ...i, verdicts, timeline, hints, hours, hops: [] };
 }
+
+/** Whether and how an hour of orders broke version 7: what one deploy on web-17 did, three hours ago. */
+function violations(start, now) {
+  const hour = 3_600_000;
+  const ago = (Math.floor(now / hour) - Math.floor(start / hour));
+  const m = (start % hour) / 60_000;
+  if (ago !== 3 || m < 10 || m > 39) return { invalid: 0, deprecated: 0 };
+  return { invalid: 3 + (m % 7), deprecated: m > 29 ? 2 : 0 };
+}
+
+function schemaRow(s, w, now) {
+  const { invalid, deprecated } = violations(Date.parse(w.start), now);
+  const checked = w.delivered;
+  const ok = checked - invalid - deprecated;
+  const counts = [
+    { outcome: 'OK', schema: 'orders', version: '7', events: ok },
+    { outcome: 'INVALID', schema: 'orders', version: '7', reason: '/amount: expected number', events: invalid },
+    { outcome: 'DEPRECATED', schema: 'orders', version: '5', events: deprecated },
+  ].filter((c) => c.events > 0);
+  const hosts = (host) => (invalid > 0 ? [{ host, events: invalid }] : []);
+  return {
+    start: w.start, seconds: 60, hop: w.edge.split('..')[1], sentence: `${w.delivered} of ${w.expected} delivered, ${invalid} break version 7`, produced: w.produced,
+    edges: [{ edge: w.edge, state: w.state, expected: w.expected, delivered: w.delivered, lost: w.lost, pending: w.pending }],
+    checked, ok, invalid, unknownSchema: 0, undecodable: 0, deprecated, invalidShare: invalid / checked, counts, sources: hosts('web-17'), emitters: hosts('lake-1'),
+  };
+}
+
+/** GET /streams/{stream}/schemas: only orders is checked, by its last hop. */
+export function schemasIn(s, from, to, now, hop) {
+  const items = s.stream !== 'orders' ? [] : windowsIn(s, from, Math.min(to, now), now, edgesOf(s).at(-1)).filter((w) => w.delivered > 0).map((w) => schemaRow(s, w, now)).filter((r) => (hop ?? r.hop) === r.hop);
+  const bad = items.filter((r) => r.invalid > 0);
+  const all = (of) => items.reduce((n, r) => n + r[of], 0);
+  const versions = items.length === 0 ? [] : [
+    { hop: items[0].hop, schema: 'orders', version: '7', first: items[0].start, last: items.at(-1).start, events: all('ok') + all('invalid'), ok: all('ok'), invalid: all('invalid'), deprecated: 0 },
+    ...(bad.length === 0 ? [] : [{ hop: items[0].hop, schema: 'orders', version: '5', first: bad[0].start, last: bad.at(-1).start, events: all('deprecated'), ok: 0, invalid: 0, deprecated: all('deprecated') }]),
+  ];
+  return { items, versions };
+}
+
+/** GET /streams/{stream}/samples: one for each window that broke the schema; its payload looks like markup. */
+export function samplesIn(s, from, to, now, reason) {
+  const rows = schemasIn(s, from, to, now).items.filter((r) => r.invalid > 0);
+  return rows.map((r, i) => ({
+    stream: s.stream, hop: r.hop, emitter: '0199f0a2-77aa-8bcd-9eef-000000000000', host: 'lake-1', window: r.start, seconds: 60, at: r.start, uid: `01a20328-df60-8a5e-9def-${String(i).padStart(12, '0')}`,
+    schema: 'orders', version: '7', outcome: 'INVALID', reason: '/amount: expected number', path: '/amount', payload: '{"amount":"<string 4>","note":"<img src=x onerror=alert(1)>"}',
+  })).filter((v) => (reason ?? v.reason) === v.reason);
+}

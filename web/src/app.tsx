@@ -6,6 +6,7 @@ import { IncidentPage } from './screens/incidents/IncidentPage';
 import { IncidentsPage } from './screens/incidents/IncidentsPage';
 import { LatencyPage } from './screens/latency/LatencyPage';
 import { Missing } from './screens/missing/Missing';
+import { SchemasPage } from './screens/schemas/SchemasPage';
 import { TokenPage } from './screens/token/TokenPage';
 import { UidPage } from './screens/uid/UidPage';
 import { WindowPage } from './screens/window/WindowPage';
@@ -32,6 +33,7 @@ function Screen() {
     case 'window': return <WindowPage key={`${route.stream} ${route.start}`} stream={route.stream} start={route.start} query={query} />;
     case 'uid': return <UidPage key={route.uid} uid={route.uid} />;
     case 'latency': return <LatencyPage key={route.stream} stream={route.stream} query={query} />;
+    case 'schemas': return <SchemasPage key={route.stream} stream={route.stream} query={query} />;
     case 'incidents': return <IncidentsPage query={query} />;
     case 'incident': return <IncidentPage key={route.id} id={route.id} mute={route.mute} query={query} />;
     case 'missing': return <Missing path={route.path} />;

@@ -9,7 +9,7 @@ interface Held<T> { key: string; data?: T | undefined; error?: ApiError | undefi
 const told = (e: unknown) => (e instanceof ApiError ? e : new ApiError(0, 'The page failed', String(e)));
 
 /** Loads what the key names, anew when key or refresh change. Only the last call's answer is taken. */
-export function useAnswer<T>(key: string, load: (signal: AbortSignal) => Promise<T>, refresh = 0): Answer<T> {
+export function useAnswer<T>(key: string, load: (signal: AbortSignal) => Promise<T>, refresh: unknown = 0): Answer<T> {
   const [held, hold] = useState<Held<T>>({ key });
   const [tries, setTries] = useState(0);
   useEffect(() => {

@@ -46,3 +46,12 @@ export function spoken({ from, to }: Range): string {
   if (floorDay(from) === floorDay(to - 1)) return `${clock(from)}–${end} UTC on ${date(from)}`;
   return `from ${date(from)} ${clock(from)} to ${date(to)} ${clock(to)} UTC`;
 }
+
+const steps = [10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 10_800_000, 14_400_000];
+
+/** Round instants between from and to, at most so many. */
+export function ticksOf(from: number, to: number, most: number): number[] {
+  const step = steps.find((s) => (to - from) / s <= most) ?? steps.at(-1)!;
+  const first = Math.ceil(from / step) * step;
+  return Array.from({ length: Math.max(0, Math.ceil((to - first) / step)) }, (_, i) => first + i * step);
+}

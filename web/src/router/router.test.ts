@@ -11,12 +11,13 @@ describe('parse', () => {
     expect(parse('/w/orders/2026-11-22T05:09:00Z')).toEqual({ page: 'window', stream: 'orders', start: '2026-11-22T05:09:00Z' });
     expect(parse('/uid/x')).toEqual({ page: 'uid', uid: 'x' });
     expect(parse('/latency/orders')).toEqual({ page: 'latency', stream: 'orders' });
+    expect(parse('/schemas/orders')).toEqual({ page: 'schemas', stream: 'orders' });
     expect(parse('/incidents')).toEqual({ page: 'incidents' });
     expect(parse('/incidents/7')).toEqual({ page: 'incident', id: '7', mute: false });
     expect(parse('/incidents/7/mute')).toEqual({ page: 'incident', id: '7', mute: true });
   });
   it('says what is missing', () => {
-    for (const path of ['/x', '/h/a', '/w/a/b/c', '/uid', '/uid/%E0%A4%A', '/latency', '/latency/a/b', '/incidents/7/x', '/incidents/7/mute/x']) expect(parse(path)).toEqual({ page: 'missing', path });
+    for (const path of ['/x', '/h/a', '/w/a/b/c', '/uid', '/uid/%E0%A4%A', '/latency', '/latency/a/b', '/schemas', '/schemas/a/b', '/incidents/7/x', '/incidents/7/mute/x']) expect(parse(path)).toEqual({ page: 'missing', path });
   });
   it('reads back every address it makes, whatever the name', () => {
     for (const name of ['a', 'a/b', '<b>', '100%', 'ü ß', '?x=1#y', 'a..b', 'a:b']) {

@@ -7,6 +7,7 @@ export type Route =
   | { page: 'window'; stream: string; start: string }
   | { page: 'uid'; uid: string }
   | { page: 'latency'; stream: string }
+  | { page: 'schemas'; stream: string }
   | { page: 'incidents' }
   | { page: 'incident'; id: string; mute: boolean }
   | { page: 'missing'; path: string };
@@ -27,6 +28,7 @@ export function parse(path: string): Route {
   if (parts.length === 3 && first === 'w') return { page: 'window', stream: a!, start: b! };
   if (parts.length === 2 && first === 'uid') return { page: 'uid', uid: a! };
   if (parts.length === 2 && first === 'latency') return { page: 'latency', stream: a! };
+  if (parts.length === 2 && first === 'schemas') return { page: 'schemas', stream: a! };
   if (parts.length === 1 && first === 'incidents') return { page: 'incidents' };
   if (parts.length === 2 && first === 'incidents') return { page: 'incident', id: a!, mute: false };
   if (parts.length === 3 && first === 'incidents' && b === 'mute') return { page: 'incident', id: a!, mute: true };
@@ -50,6 +52,7 @@ export const hoursPath = (view: View = {}): string => `/hours${viewText(view)}`;
 export const hourPath = (stream: string, hour: string, view: View = {}): string => `/h/${segment(stream)}/${segment(hour)}${viewText(view)}`;
 export const windowPath = (stream: string, start: string, view: View = {}): string => `/w/${segment(stream)}/${segment(start)}${viewText(view)}`;
 export const latencyPath = (stream: string, view: View = {}): string => `/latency/${segment(stream)}${viewText(view)}`;
+export const schemasPath = (stream: string, view: View = {}): string => `/schemas/${segment(stream)}${viewText(view)}`;
 export const incidentsPath = (view: View = {}): string => `/incidents${viewText(view)}`;
 export const incidentPath = (id: string): string => `/incidents/${segment(id)}`;
 export const mutePath = (id: string, view: View = {}): string => `/incidents/${segment(id)}/mute${viewText(view)}`;

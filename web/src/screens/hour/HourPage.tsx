@@ -6,7 +6,7 @@ import { now, useRefresh } from '../../live/connection';
 import { Figures } from '../../parts/Figures';
 import { Trouble } from '../../parts/Trouble';
 import { Trail, Verdict, type Sentence } from '../../parts/Verdict';
-import { hourPath, hoursPath, latencyPath } from '../../router/router';
+import { hourPath, hoursPath, latencyPath, schemasPath } from '../../router/router';
 import { absent } from '../../state/states';
 import { clock, date, hourKey, hourMs, hourStart, span, stamp } from '../../text/time';
 import { hourSentence } from './sentence';
@@ -77,5 +77,5 @@ function Neighbours({ stream, from }: { stream: string; from: number }) {
 /** The same hour by its other signals. */
 function Signals({ stream, from }: { stream: string; from: number }) {
   const view = { from: stamp(from), to: stamp(from + hourMs) };
-  return <p class="signals">The same hour by <a href={latencyPath(stream, view)}>latency</a></p>;
+  return <p class="signals">The same hour by <a href={latencyPath(stream, view)}>latency</a> and by <a href={schemasPath(stream, view)}>schemas</a></p>;
 }

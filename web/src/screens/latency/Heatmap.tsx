@@ -1,20 +1,21 @@
 import { useSignal } from '@preact/signals';
-import { useRef } from 'preact/hooks';
 import type { LatencyOf, LatencyWindow } from '../../api/latency';
 import { narrow } from '../../grid/Grid';
-import { move } from '../../grid/keyboard';
 import type { Range } from '../../parts/range';
+import { TimeAxis } from '../../parts/TimeAxis';
+import { TimeColumns, type TimeColumn } from '../../parts/TimeColumns';
 import { latencyPath, windowPath } from '../../router/router';
 import { atMost, figure, wayKey, wayText } from '../../text/latency';
 import { count } from '../../text/numbers';
-import { clock, span, stamp } from '../../text/time';
-import { heatOf, heightOf, levelOf, levels, marksOf, ticksOf, type Column, type Heat } from './heat';
+import { span, stamp } from '../../text/time';
+import { heatOf, heightOf, levelOf, levels, marksOf, type Column, type Heat } from './heat';
 
 interface Props { stream: string; way: LatencyOf; windows: LatencyWindow[]; range: Range }
 
 /** Time × latency: the darker, the more events. Those that have not arrived stand above all others. */
 export function Heatmap({ stream, way, windows, range }: Props) {
   const heat = heatOf(windows, range.from, range.to, narrow.value ? 60 : 120);
+  const mostLate = Math.max(0, ...heat.columns.map((c) => c.notArrived));
   const hint = 'Point at a column, or move with the arrow keys; Enter opens it.';
   const said = useSignal(hint);
   return (
@@ -27,9 +28,9 @@ export function Heatmap({ stream, way, windows, range }: Props) {
         </div>
         <div class="heat-plot">
           <Picture heat={heat} />
-          <Columns heat={heat} stream={stream} way={way} say={(text) => { said.value = text; }} />
+          <TimeColumns label="Columns of the heatmap" all={heat.columns.map((c) => columnOf(stream, way, c, mostLate))} say={(text) => { said.value = text; }} />
         </div>
-        <Times range={range} />
+        <TimeAxis range={range} />
       </div>
       <Key most={heat.most} />
       <p class="readout heat-said" aria-hidden="true">{said}</p>
@@ -48,36 +49,9 @@ function Picture({ heat }: { heat: Heat }) {
   );
 }
 
-interface ColumnsProps { heat: Heat; stream: string; way: LatencyOf; say: (text: string) => void }
-
-/** A link for each column, over the picture: one stop for Tab, arrow keys inside. */
-function Columns({ heat, stream, way, say }: ColumnsProps) {
-  const root = useRef<HTMLOListElement>(null);
-  const all = heat.columns;
-  const most = Math.max(...all.map((c) => c.notArrived));
-  const at = useSignal(all.length - 1);
-  const spot = Math.min(at.value, all.length - 1);
-  const pressed = (e: KeyboardEvent) => {
-    const to = e.altKey || e.metaKey ? undefined : move({ row: 0, col: spot }, e.key, e.ctrlKey, 1, all.length);
-    if (to === undefined || e.key.startsWith('Page') || e.key === 'ArrowUp' || e.key === 'ArrowDown') return;
-    e.preventDefault();
-    at.value = to.col;
-    root.current!.querySelectorAll<HTMLElement>('a')[to.col]?.focus();
-  };
-  return (
-    <ol ref={root} class="heat-columns" aria-label="Columns of the heatmap" onKeyDown={pressed}>
-      {all.map((c, i) => {
-        const text = columnText(c);
-        return (
-          <li key={c.from}>
-            <a href={columnPath(stream, way, c)} aria-label={text} tabIndex={i === spot ? 0 : -1} onFocus={() => { at.value = i; say(text); }} onMouseOver={() => say(text)}>
-              {c.notArrived > 0 && <i class={`late late-${levelOf(c.notArrived, most)}`} />}
-            </a>
-          </li>
-        );
-      })}
-    </ol>
-  );
+function columnOf(stream: string, way: LatencyOf, c: Column, most: number): TimeColumn {
+  const late = c.notArrived > 0 && <i class={`late late-${levelOf(c.notArrived, most)}`} />;
+  return { key: c.from, to: columnPath(stream, way, c), says: columnText(c), inside: late };
 }
 
 /** A column of one window leads to the window, one of several to these alone. */
@@ -94,16 +68,6 @@ export function columnText(c: Column): string {
   const figures = more.length > 0 ? `${count(c.windows.length)} windows` : `p50 ${figure(only.p50)}, p99 ${figure(only.p99)}, max ${figure(only.max)}`;
   const early = c.negative > 0 ? `, ${count(c.negative)} before production by the clocks` : '';
   return `${when}: ${figures}; ${count(c.measured)} measured, ${count(c.notArrived)} not arrived${early}`;
-}
-
-function Times({ range }: { range: Range }) {
-  const part = (ms: number) => ((ms - range.from) / (range.to - range.from)) * 100;
-  return (
-    <div class="heat-x" aria-hidden="true">
-      {ticksOf(range.from, range.to - (range.to - range.from) / 12, narrow.value ? 4 : 9).map((ms) => <span key={ms} style={{ left: `${part(ms)}%` }}>{clock(ms)}</span>)}
-      <b>UTC</b>
-    </div>
-  );
 }
 
 function Key({ most }: { most: number }) {

@@ -82,12 +82,3 @@ export function marksOf(h: Heat): number[] {
   const all = Array.from({ length: 11 }, (_, i) => 10 ** i).flatMap((p) => (fine ? [p, 2 * p, 5 * p] : [p]));
   return all.filter((ms) => heightOf(h, ms) >= 0 && heightOf(h, ms) <= 1);
 }
-
-const steps = [10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 10_800_000, 14_400_000];
-
-/** Round instants between from and to, at most so many. */
-export function ticksOf(from: number, to: number, most: number): number[] {
-  const step = steps.find((s) => (to - from) / s <= most) ?? steps.at(-1)!;
-  const first = Math.ceil(from / step) * step;
-  return Array.from({ length: Math.max(0, Math.ceil((to - first) / step)) }, (_, i) => first + i * step);
-}

@@ -18,7 +18,7 @@ it('says no number for a p99 that has not arrived', () => {
   expect(few).toBe('More than 1 % of the events have not arrived at sink: 40 of 1 040; half were there within 9.52 ms.');
   expect(few).not.toContain('1.45');
   expect(say({ p50: gone, p95: gone, p99: gone, max: gone, notArrived: 3000 })).toBe('More than half of the events have not arrived at sink: 3 000 of 4 000.');
-  expect(say({ p50: gone, p99: gone, measured: 0, notArrived: 5 })).toBe('All of the events have not arrived at sink: 5 of 5.');
+  expect(say({ p50: gone, p99: gone, measured: 0, notArrived: 5 })).toBe('No latency of the events was measured at sink; 5 have not arrived.');
 });
 
 it('keeps clocks that disagree apart, and invents no figure from them', () => {

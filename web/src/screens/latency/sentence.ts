@@ -12,15 +12,13 @@ export function latencySentence(w: LatencyOf, of: string): Sentence {
 
 function core(w: LatencyOf, of: string): string {
   if (total(w) === 0) return `Nothing of ${of} was measured at ${w.hop}, and nothing is missing`;
+  if (w.measured + w.negative === 0) return `No latency of ${of} was measured at ${w.hop}; ${bound(w)}${count(w.notArrived)} ${w.notArrived === 1 ? 'has' : 'have'} not arrived`;
   if (arrived(w.p99)) return `99${thin}% of ${of} were at ${w.hop} within ${atMost(w.p99.upper)} of production; ${missing(w)}`;
   if (w.p99?.notArrived === true) return `${tooMany(w)} of ${of} have not arrived at ${w.hop}: ${bound(w)}${count(w.notArrived)} of ${count(total(w))}${half(w)}`;
   return `How late ${of} were at ${w.hop} is not known, since nothing was measured; ${missing(w)}`;
 }
 
-function tooMany(w: LatencyOf): string {
-  if (w.notArrived === total(w)) return 'All';
-  return w.p50?.notArrived === true ? 'More than half' : `More than 1${thin}%`;
-}
+const tooMany = (w: LatencyOf) => (w.p50?.notArrived === true ? 'More than half' : `More than 1${thin}%`);
 
 const half = (w: LatencyOf) => (arrived(w.p50) ? `; half were there within ${atMost(w.p50.upper)}` : '');
 const bound = (w: LatencyOf) => (w.notArrivedAtMost === true ? 'at most ' : '');

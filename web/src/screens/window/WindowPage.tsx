@@ -12,6 +12,7 @@ import { firstKind, Kinds } from './Kinds';
 import { Lateness } from './Lateness';
 import { Names } from './Names';
 import { Revisions } from './Revisions';
+import { Schemas } from './Schemas';
 import { windowSentence } from './sentence';
 import { Waterfall } from './Waterfall';
 
@@ -60,6 +61,7 @@ function Found({ rows, w, refresh, query }: { rows: Window[]; w: Window; refresh
         <Names window={w} kind={kind} cursor={query.get('cursor') ?? undefined} refresh={refresh} />
       </section>
       <Lateness window={w} refresh={refresh} />
+      <Schemas window={w} refresh={refresh} />
       <Evidence window={w} refresh={refresh} />
       <Revisions window={w} refresh={refresh} />
     </>

@@ -1,5 +1,6 @@
 import { useAnswer } from '../../api/answer';
 import { address, get, getAll } from '../../api/client';
+import type { SchemasPage } from '../../api/schemas';
 import type { LatencyPage } from '../../api/latency';
 import type { Evidence, Page, Uid, Window, WindowDetail } from '../../api/types';
 import { useRefresh } from '../../live/connection';
@@ -54,4 +55,11 @@ export function useLateness(w: Window, refresh: number) {
   const start = Date.parse(w.start);
   const url = address(['streams', w.stream, 'latency'], { from: stamp(start), to: stamp(start + 1000), limit: 1000 });
   return useAnswer(url, (signal) => get<LatencyPage>(url, signal), refresh);
+}
+
+/** What every hop that checks schemas found in one window. */
+export function useChecked(w: Window, refresh: number) {
+  const start = Date.parse(w.start);
+  const url = address(['streams', w.stream, 'schemas'], { from: stamp(start), to: stamp(start + 1000) });
+  return useAnswer(url, (signal) => get<SchemasPage>(url, signal), refresh);
 }
