@@ -181,7 +181,7 @@ func (h *Hop) with(hdr Header, f func(p *part, tell func(wire.Kind) bool)) {
 	st := h.stripe(low)
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	p := h.turn(st, hdr.ProducedAt.UnixMilli(), time.Now(), 1)
+	p := h.turn(st, hdr.ProducedAt.UnixMilli(), time.Now(), 0)
 	if p == nil {
 		return
 	}
@@ -210,7 +210,8 @@ func (h *Hop) stripe(low uint32) *stripe {
 }
 
 // turn returns the part of the window that ms lies in, under the stripe's lock, and
-// nil, after counting the n events as unplaced, where there is no such window.
+// nil, after counting the n events as unplaced, where there is no such window; n is 0
+// for events that were counted when they were observed.
 func (h *Hop) turn(st *stripe, ms int64, at time.Time, n uint64) *part {
 	if st.closed {
 		h.count.afterClose.Add(n)
@@ -219,8 +220,12 @@ func (h *Hop) turn(st *stripe, ms int64, at time.Time, n uint64) *part {
 	start := windowStart(ms, h.length)
 	p := st.parts[start]
 	if p == nil {
-		if unplaced := h.outside(start, ms, at, n); unplaced != (wire.Unplaced{}) {
-			h.unplace(st, unplaced, at)
+		switch now := at.UnixMilli(); {
+		case start < 0 || now-start > oldest.Milliseconds():
+			h.unplace(st, wire.Unplaced{TooOld: n}, at)
+			return nil
+		case ms-now > newest.Milliseconds():
+			h.unplace(st, wire.Unplaced{TooNew: n}, at)
 			return nil
 		}
 		p = h.newPart(st, start, at)
@@ -235,20 +240,11 @@ func (h *Hop) newPart(st *stripe, start int64, at time.Time) *part {
 	return p
 }
 
-// outside says in which direction a window lies outside of the limits.
-func (h *Hop) outside(start, ms int64, at time.Time, n uint64) wire.Unplaced {
-	now := at.UnixMilli()
-	switch {
-	case start < 0 || now-start > oldest.Milliseconds():
-		return wire.Unplaced{TooOld: n}
-	case ms-now > newest.Milliseconds():
-		return wire.Unplaced{TooNew: n}
-	}
-	return wire.Unplaced{}
-}
-
 // unplace counts events in the current window, under the stripe's lock.
 func (h *Hop) unplace(st *stripe, u wire.Unplaced, at time.Time) {
+	if u == (wire.Unplaced{}) {
+		return
+	}
 	start := windowStart(at.UnixMilli(), h.length)
 	p := st.parts[start]
 	if p == nil {

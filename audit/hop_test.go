@@ -352,6 +352,9 @@ func TestEventsWithoutAWindowAreCountedInTheCurrentOne(t *testing.T) {
 		if m := h.Observe(event(id, 1, at), 7, 1, now); m != MarkUnplaced {
 			t.Errorf("an event of %v is marked %b", at, m)
 		}
+		h.Filter(event(id, 1, at), "rule-7") // what is said of it does not count it again
+		h.Schema(event(id, 1, at), SchemaTally{ID: "orders", Outcome: "OK"})
+		h.Schema(event(id, 1, at), SchemaTally{ID: "orders", Outcome: "INVALID"})
 	}
 	h.Unreadable(now)
 	h.NoUID(now)

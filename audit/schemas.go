@@ -52,7 +52,7 @@ func (h *Hop) countSchema(hdr *Header, n uint64, t *SchemaTally) {
 	st.mu.Lock()
 	p := st.last
 	if p == nil || uint64(ms-p.start) >= uint64(h.length) {
-		if p = h.turn(st, ms, time.Now(), n); p == nil {
+		if p = h.turn(st, ms, time.Now(), 0); p == nil {
 			st.mu.Unlock()
 			return
 		}

@@ -56,7 +56,7 @@ type Demo struct {
 	Rounds       int      `help:"End after this many rounds; go on until stopped when not given." placeholder:"N"`
 	RoundSeconds int      `default:"60" help:"Traffic of a round, in seconds; made a whole number of ten-second windows." placeholder:"S"`
 	Rate         int      `default:"2000" help:"Events a second." placeholder:"N"`
-	Faults       string   `default:"all" help:"What to plant: all, none, or some of lost,duplicated,corrupt,filtered,kill." placeholder:"LIST"`
+	Faults       string   `default:"all" help:"What to plant: all, none, or some of lost,duplicated,corrupt,filtered,invalid,delayed,kill." placeholder:"LIST"`
 	Listen       string   `help:"Address of the page and the API; 127.0.0.1:8080 or, where that is taken, any free port." placeholder:"HOST:PORT"`
 	Data         string   `type:"path" help:"Directory to work in and to leave behind; a temporary one, removed at the end, when not given." placeholder:"DIR"`
 	KafkaBrokers []string `name:"kafka-brokers" help:"Kafka brokers that have no topics of an earlier demo; embedded when not given." placeholder:"HOST:PORT"`

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/audit"
 	"github.com/rollcallhq/rollcall/audit/kgoaudit"
+	"github.com/rollcallhq/rollcall/audit/wire"
 )
 
 // tick is how often the app produces what is due.
@@ -25,6 +26,7 @@ type app struct {
 	source  *audit.Source
 	hop     *audit.Hop
 	client  *kgo.Client
+	held    held
 }
 
 func runApp(ctx context.Context, cfg HopConfig, plan Plan) (err error) {
@@ -44,7 +46,9 @@ func runApp(ctx context.Context, cfg HopConfig, plan Plan) (err error) {
 	if err := a.audit(); err != nil {
 		return err
 	}
-	return errors.Join(a.work(ctx), a.leave(ctx))
+	err = a.work(ctx)
+	a.releaseAll(ctx)
+	return errors.Join(err, a.leave(ctx))
 }
 
 // plantsPath is where the app lists what is planted.
@@ -87,6 +91,7 @@ func (a *app) work(ctx context.Context) error {
 		if !a.cfg.Until.IsZero() && !now.Before(a.cfg.Until) {
 			return nil
 		}
+		a.release(ctx, now)
 		for due := int(now.Sub(a.cfg.From).Seconds() * float64(a.cfg.Rate)); done < due; done++ {
 			if err := a.produce(ctx); err != nil {
 				return err
@@ -108,8 +113,12 @@ func (a *app) produce(ctx context.Context) error {
 		return err
 	}
 	header := a.source.Header(time.Now(), payload)
-	a.hop.Take(header, payload, header.ProducedAt)
 	fate := a.plan.Fate(header.UID)
+	if fate == BreakByApp { // it is so from the start: what the checksum is of
+		payload = broken(payload)
+		header.Checksum = wire.Checksum(payload)
+	}
+	a.hop.Take(header, payload, header.ProducedAt)
 	if fate != Healthy {
 		entry := plant{UID: header.UID, Window: header.ProducedAt.Truncate(windowLength), Fault: fate}
 		if err := a.plants.add(entry); err != nil {
@@ -128,6 +137,8 @@ func (a *app) produce(ctx context.Context) error {
 	case CorruptByApp:
 		record.Value = flipped(payload)
 		a.client.Produce(context.WithoutCancel(ctx), record, a.left(header))
+	case DelayByApp:
+		a.held.add(record, header)
 	default:
 		a.client.Produce(context.WithoutCancel(ctx), record, a.left(header))
 	}

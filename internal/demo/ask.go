@@ -58,6 +58,27 @@ func (a *asker) names(ctx context.Context, w api.Window, kind string) ([]saying,
 	return said, nil
 }
 
+// slow returns how many events of windows that start in [from, to) took longer than the demo calls slow to the relay.
+func (a *asker) slow(ctx context.Context, from, to time.Time) (uint64, error) {
+	query := url.Values{"from": {from.Format(time.RFC3339)}, "to": {to.Format(time.RFC3339)}, "edge": {edgeRelay}, "limit": {"1"}}
+	var page api.LatencyPage
+	if err := a.do(ctx, http.MethodGet, "/latency?"+query.Encode(), nil, &page); err != nil {
+		return 0, err
+	}
+	var n uint64
+	for _, whole := range page.Whole {
+		if whole.Edge != edgeRelay {
+			continue
+		}
+		for _, b := range whole.Buckets {
+			if b.Lower >= float64(slow/time.Millisecond) {
+				n += b.Count
+			}
+		}
+	}
+	return n, nil
+}
+
 func list[T any](ctx context.Context, a *asker, path string, query url.Values) ([]T, error) {
 	query.Set("limit", "1000")
 	var all []T

@@ -1,6 +1,8 @@
 package demo
 
 import (
+	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -8,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rollcallhq/rollcall/audit"
+	"github.com/rollcallhq/rollcall/audit/schema"
 	"github.com/rollcallhq/rollcall/audit/wire"
 )
 
@@ -29,11 +33,11 @@ func TestComparisonNamesWhatIsMissedAndWhatIsFalse(t *testing.T) {
 	want := Outcome{
 		Planted: map[string][]string{
 			kindLost: {origin.WithSequence(1).String()}, kindDuplicated: {origin.WithSequence(2).String()},
-			kindCorrupt: {origin.WithSequence(3).String()}, kindFiltered: {},
+			kindCorrupt: {origin.WithSequence(3).String()}, kindFiltered: {}, kindInvalid: {},
 		},
 		Named: map[string][]string{
 			kindLost: {origin.WithSequence(1).String()}, kindDuplicated: {origin.WithSequence(2).String()},
-			kindCorrupt: {origin.WithSequence(3).String()}, kindFiltered: {}, "unexpected": {origin.WithSequence(9).String()},
+			kindCorrupt: {origin.WithSequence(3).String()}, kindFiltered: {}, kindInvalid: {}, "unexpected": {origin.WithSequence(9).String()},
 		},
 		Missed: 2, False: 2,
 		MissedNames: []saying{
@@ -64,6 +68,51 @@ func TestOutcomeWithAnUndecidedWindowIsNotGood(t *testing.T) {
 	}
 }
 
+func TestAnEventHeldBackIsToBeInTheLatencies(t *testing.T) {
+	o := compare([]plant{{UID: origin.WithSequence(1), Fault: DelayByApp}, {UID: origin.WithSequence(2), Fault: DelayByApp}}, nil)
+	for slow, want := range map[uint64]string{0: "2 missed", 1: "1 missed", 2: "none", 5: "none, 3 others as slow"} {
+		o.Delayed.Slow = slow
+		if got := o.Delayed.difference(); got != want || o.Good() != (slow >= 2) {
+			t.Errorf("2 held back, %d slow: %q, good %v", slow, got, o.Good())
+		}
+	}
+}
+
+func TestEventsAreHeldBackUntilTheyAreDue(t *testing.T) {
+	var h held
+	at := time.Unix(1_000_000, 0)
+	for n := range uint32(3) {
+		h.add(nil, audit.Header{UID: origin.WithSequence(n), ProducedAt: at.Add(time.Duration(n) * time.Second)})
+	}
+	if due := h.due(at.Add(heldFor - 1)); len(due) != 0 {
+		t.Fatalf("%d are due too soon", len(due))
+	}
+	if due := h.due(at.Add(heldFor + time.Second)); len(due) != 2 || due[1].header.UID != origin.WithSequence(1) || len(h.waiting) != 1 {
+		t.Fatalf("due are %v, and %d wait", due, len(h.waiting))
+	}
+}
+
+func TestABrokenFlightBreaksTheSchemaAndNoOther(t *testing.T) {
+	checker, _, err := newChecker(noSender{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := json.Marshal(flight{Date: 979_000_000_000_000, Delay: -3, Distance: 405, Origin: "SMF", Destination: "PDX"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := checker.Examine(schema.Event{Stream: stream, Payload: good}); r.Outcome != schema.OK {
+		t.Fatalf("a flight is %+v", r)
+	}
+	if r := checker.Examine(schema.Event{Stream: stream, Payload: broken(good)}); r.Outcome != schema.Invalid || r.Path != "/distance" {
+		t.Fatalf("a broken flight is %+v", r)
+	}
+}
+
+type noSender struct{}
+
+func (noSender) SendSamples(context.Context, []wire.Sample) error { return nil }
+
 func TestFateFollowsFromTheUIDAndMeetsEveryFault(t *testing.T) {
 	plan, err := ParsePlan("all")
 	if err != nil {
@@ -82,7 +131,7 @@ func TestFateFollowsFromTheUIDAndMeetsEveryFault(t *testing.T) {
 		if met[f] < 50 || met[f] > 200 {
 			t.Errorf("%q met %d of 400000 events, want about 100", f, met[f])
 		}
-		if len(f.claims()) == 0 {
+		if len(f.claims()) == 0 && f != DelayByApp {
 			t.Errorf("Rollcall is to say nothing of %q", f)
 		}
 	}
@@ -96,7 +145,7 @@ func TestPlanPlantsOnlyWhatItNames(t *testing.T) {
 		"none":           {map[string]bool{}, false},
 		"kill":           {map[string]bool{}, true},
 		"lost, filtered": {map[string]bool{kindLost: true, kindFiltered: true}, false},
-		"all":            {map[string]bool{kindLost: true, kindDuplicated: true, kindCorrupt: true, kindFiltered: true}, true},
+		"all":            {map[string]bool{kindLost: true, kindDuplicated: true, kindCorrupt: true, kindFiltered: true, kindInvalid: true, kindDelayed: true}, true},
 	} {
 		plan, err := ParsePlan(text)
 		if err != nil {

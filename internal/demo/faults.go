@@ -23,6 +23,8 @@ const (
 	CorruptByApp   Fault = "a byte flipped before Kafka"
 	CorruptByRelay Fault = "a byte flipped by the relay"
 	FilterByRelay  Fault = "filtered by the relay"
+	BreakByApp     Fault = "made by the app against the schema"
+	DelayByApp     Fault = "held back by the app"
 )
 
 // filterReason is the name under which the relay filters.
@@ -37,10 +39,12 @@ const (
 	kindDuplicated = "duplicated"
 	kindCorrupt    = "corrupt"
 	kindFiltered   = "filtered"
+	kindInvalid    = "invalid"
+	kindDelayed    = "delayed" // no name, but a latency: see Delayed
 )
 
 func allFaults() []Fault {
-	return []Fault{DropByApp, DropByRelay, DropBySink, TwiceByApp, TwiceByRelay, CorruptByApp, CorruptByRelay, FilterByRelay}
+	return []Fault{DropByApp, DropByRelay, DropBySink, TwiceByApp, TwiceByRelay, CorruptByApp, CorruptByRelay, FilterByRelay, BreakByApp, DelayByApp}
 }
 
 // claim is what Rollcall ought to say of an event: a kind of name on an edge.
@@ -67,12 +71,17 @@ func (f Fault) claims() []claim {
 		return []claim{{edgeSink, kindCorrupt}}
 	case FilterByRelay:
 		return []claim{{edgeSink, kindFiltered}}
+	case BreakByApp:
+		return []claim{{edgeRelay, kindInvalid}}
 	}
 	return nil
 }
 
 // kind returns the kind of name that f ends in; empty for a healthy event.
 func (f Fault) kind() string {
+	if f == DelayByApp {
+		return kindDelayed
+	}
 	if c := f.claims(); len(c) > 0 {
 		return c[0].Kind
 	}
@@ -85,9 +94,9 @@ type Plan struct {
 	kills bool
 }
 
-// ParsePlan reads all, none, or some of lost, duplicated, corrupt, filtered and kill with commas between.
+// ParsePlan reads all, none, or some of lost, duplicated, corrupt, filtered, invalid, delayed and kill with commas between.
 func ParsePlan(text string) (Plan, error) {
-	every := []string{kindLost, kindDuplicated, kindCorrupt, kindFiltered}
+	every := []string{kindLost, kindDuplicated, kindCorrupt, kindFiltered, kindInvalid, kindDelayed}
 	switch text {
 	case "all":
 		return Plan{kinds: every, kills: true}, nil

@@ -30,6 +30,8 @@ func (d *demo) welcome(from time.Time) {
 	d.note("       %s lost %s %s%s", rollcall, stream, from.Format(time.RFC3339), server)
 	d.note("       %s lost %s %s --kind duplicated%s", rollcall, stream, from.Format(time.RFC3339), server)
 	d.note("       %s trace UID%s", rollcall, server)
+	d.note("       %s schemas %s --from 5m%s", rollcall, stream, server)
+	d.note("       %s latency %s --from 5m%s", rollcall, stream, server)
 	d.note("Rounds of %s at %d events a second begin at %s; Ctrl-C stops.", d.Round, d.Rate, from.Format(time.TimeOnly))
 }
 
@@ -96,6 +98,7 @@ func writeRound(out io.Writer, n int, o Outcome) error {
 	for _, kind := range kindsOf(o) {
 		_, _ = fmt.Fprintf(t, "%s\t%d\t%d\t%s\t\n", kind, len(o.Planted[kind]), len(o.Named[kind]), difference(o, kind))
 	}
+	_, _ = fmt.Fprintf(t, "%s\t%d\t%d\t%s\t\n", kindDelayed, o.Delayed.Planted, o.Delayed.Slow, o.Delayed.difference())
 	for _, u := range o.Undecided {
 		_, _ = fmt.Fprintf(t, "not decided: %s\n", u)
 	}
@@ -113,8 +116,8 @@ func writeRound(out io.Writer, n int, o Outcome) error {
 
 // kindsOf returns the kinds that are planted, then any other that was named.
 func kindsOf(o Outcome) []string {
-	kinds := []string{kindLost, kindDuplicated, kindCorrupt, kindFiltered}
-	for _, kind := range []string{"redelivered", "unexpected", "invalid", "rejected", "skewed"} {
+	kinds := []string{kindLost, kindDuplicated, kindCorrupt, kindFiltered, kindInvalid}
+	for _, kind := range []string{"redelivered", "unexpected", "rejected", "skewed"} {
 		if len(o.Named[kind]) > 0 {
 			kinds = append(kinds, kind)
 		}
@@ -129,6 +132,17 @@ func difference(o Outcome, kind string) string {
 		return "none"
 	}
 	return fmt.Sprintf("%d missed, %d false", missed, wrong)
+}
+
+// difference says how many events that were held back are not in the latencies; others may be as slow.
+func (d Delayed) difference() string {
+	switch missed := d.missed(); {
+	case missed > 0:
+		return fmt.Sprintf("%d missed", missed)
+	case d.Slow > d.Planted:
+		return fmt.Sprintf("none, %d others as slow", d.Slow-d.Planted)
+	}
+	return "none"
 }
 
 func count(names []saying, kind string) int {

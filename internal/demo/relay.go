@@ -10,6 +10,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/audit"
 	"github.com/rollcallhq/rollcall/audit/kgoaudit"
+	"github.com/rollcallhq/rollcall/audit/schema"
 )
 
 const (
@@ -33,6 +34,8 @@ type relay struct {
 	session *kgo.GroupTransactSession
 	hop     *audit.Hop
 	lanes   *kgoaudit.Consumer
+	checker *schema.Checker
+	samples *schema.Sampler
 	next    map[int32]int64 // position per partition, with the transaction under way
 }
 
@@ -59,9 +62,15 @@ func runRelay(ctx context.Context, cfg HopConfig, plan Plan) (err error) {
 // audit makes the hop, going on from what the relay before left.
 func (r *relay) audit(box outbox) (err error) {
 	config := r.cfg.hopConfig(hopApp)
-	if config.Transport, err = kgoaudit.NewReporter(r.plain, kgoaudit.ReportsTopic); err != nil {
+	reporter, err := kgoaudit.NewReporter(r.plain, kgoaudit.ReportsTopic)
+	if err != nil {
 		return err
 	}
+	if r.checker, r.samples, err = newChecker(reporter, config.OnError); err != nil {
+		return err
+	}
+	r.samples.Start()
+	config.Transport = reporter
 	config.Durable, config.Checkpoint = true, box.checkpoint
 	if r.hop, err = audit.NewHop(config); err != nil {
 		return err
@@ -109,6 +118,9 @@ func (r *relay) work(ctx context.Context) error {
 	}
 	if err := r.hop.Close(ctx); err != nil {
 		return fmt.Errorf("close the relay's emitter: %w", err)
+	}
+	if err := r.samples.Close(ctx); err != nil {
+		r.cfg.Logger.Warn("samples were not sent", "error", err)
 	}
 	return nil
 }
@@ -179,6 +191,7 @@ func (r *relay) pass(ctx context.Context, record *kgo.Record, produced *kgo.Firs
 	r.next[record.Partition] = record.Offset + 1
 	header, _ := kgoaudit.Header(record)
 	kgoaudit.Observe(r.hop, record, time.Now())
+	r.check(header, record.Value)
 	onward := &kgo.Record{Topic: topicRelayed, Key: record.Key, Value: record.Value, Headers: record.Headers}
 	switch r.plan.Fate(header.UID) {
 	case DropByRelay:

@@ -53,7 +53,7 @@ func (d *demo) round(ctx context.Context, n int, from time.Time) error {
 // keep adds the outcome to the totals, and keeps it whole where it is to be printed at the end: a demo may go on
 // for days.
 func (d *demo) keep(o Outcome) {
-	d.missed, d.wrong, d.undecided = d.missed+o.Missed, d.wrong+o.False, d.undecided+len(o.Undecided)
+	d.missed, d.wrong, d.undecided = d.missed+o.Missed+int(o.Delayed.missed()), d.wrong+o.False, d.undecided+len(o.Undecided)
 	if d.JSON {
 		d.outcomes = append(d.outcomes, o)
 	} else {
@@ -147,6 +147,9 @@ func (d *demo) settle(ctx context.Context, from, to time.Time) (Outcome, error) 
 	}
 	outcome := compare(planted, named)
 	outcome.From, outcome.To, outcome.Events = from, to, events
+	if outcome.Delayed.Slow, err = d.ask.slow(ctx, from, to); err != nil {
+		return Outcome{}, err
+	}
 	outcome.Undecided = d.remember(rows, from, to)
 	return outcome, nil
 }
