@@ -24,10 +24,10 @@ test('the page says how many break their schema, whose they are, and leads to th
   assert.equal(await page.locator('.bad-INVALID:not(.swatch)').count(), 30);
   await page.getByRole('row', { name: /web-17/ }).getByText('181').waitFor();
   await page.getByRole('row').filter({ hasText: 'orders' }).filter({ hasText: '11:10:00' }).filter({ hasText: '20' }).waitFor();
-  await column(page, /^11:12–11:13 UTC: .* checked, 4 invalid$/).click();
+  await column(page, /^11:12–11:13 UTC: .* checked, 8 invalid$/).click();
   await page.waitForURL(/\/w\/orders\/2026-11-22T11:12:00Z\?edge=agent\.\.warehouse/);
   const section = page.getByRole('region', { name: 'Schemas' });
-  await section.getByText(/^warehouse: .* delivered, 4 break version 7\.$/).waitFor();
+  await section.getByText(/^warehouse: .* delivered, 8 break version 7\.$/).waitFor();
   await section.getByText('"amount":"<string 4>"').waitFor();
   assert.deepEqual(faults, []);
 });
