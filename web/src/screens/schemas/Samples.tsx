@@ -2,15 +2,17 @@ import type { Sample } from '../../api/schemas';
 import { JsonLink } from '../../parts/JsonLink';
 import { Trouble } from '../../parts/Trouble';
 import { uidPath, windowPath } from '../../router/router';
-import { plural } from '../../text/numbers';
+import { count, plural } from '../../text/numbers';
 import { instant } from '../../text/time';
 import { OutcomeChip } from './Counts';
-import { samplesAddress, shownSamples, useSamples, type Wanted } from './data';
+import { samplesAddress, useSamples, type Wanted } from './data';
+
+const most = 6;
 
 /** Events that broke their schema, as the hop that checked them shows them: values replaced by their shape. */
 export function Samples({ wanted, refresh, level = 'h2' }: { wanted: Wanted; refresh: unknown; level?: 'h2' | 'h3' }) {
   const { data, error, retry } = useSamples(wanted, refresh);
-  const rows = data?.items ?? [];
+  const rows = (data ?? []).slice(0, most);
   const Heading = level;
   return (
     <div class="samples-part">
@@ -21,8 +23,8 @@ export function Samples({ wanted, refresh, level = 'h2' }: { wanted: Wanted; ref
       <ul class="samples">{rows.map((s) => <One key={`${s.uid} ${s.emitter} ${s.at}`} sample={s} />)}</ul>
       {rows.length > 0 && (
         <p class="pages">
-          {data?.next ? `The first ${plural(shownSamples, 'sample')}.` : `${plural(rows.length, 'sample')}.`}
-          <JsonLink url={samplesAddress(wanted, 200)} name={`${wanted.stream}-samples`}>{data?.next ? 'The first 200' : 'These'} as JSON</JsonLink>
+          {data !== undefined && data.length > most ? `The first ${count(most)} of ${plural(data.length, 'sample')} or more.` : `${plural(rows.length, 'sample')}.`}
+          <JsonLink url={samplesAddress(wanted)} name={`${wanted.stream}-samples`}>As JSON</JsonLink>
         </p>
       )}
     </div>

@@ -22,12 +22,18 @@ async function askSchemas(stream: string, range: Range, signal: AbortSignal): Pr
 
 export interface Wanted { stream: string; from: number; to: number; hop: string; schema?: string | undefined; version?: string | undefined; reason?: string | undefined }
 
-export const samplesAddress = ({ stream, from, to, ...rest }: Wanted, limit: number): string =>
-  address(['streams', stream, 'samples'], { from: stamp(from), to: stamp(to), ...rest, limit });
+const mostSamples = 200;
 
-export const shownSamples = 6;
+export const samplesAddress = ({ stream, from, to, hop, schema, version }: Wanted): string =>
+  address(['streams', stream, 'samples'], { from: stamp(from), to: stamp(to), hop, schema, version, limit: mostSamples });
 
-export function useSamples(wanted: Wanted, refresh: unknown) {
-  const url = samplesAddress(wanted, shownSamples);
-  return useAnswer(`${wanted.stream} ${wanted.hop} ${wanted.schema} ${wanted.version} ${wanted.reason} ${wanted.to - wanted.from}`, (signal) => get<Page<Sample>>(url, signal), refresh);
+/** The samples of a hop, and of one schema, version and reason where these are named. */
+export function useSamples(wanted: Wanted, refresh: unknown): Answer<Sample[]> {
+  const load = async (signal: AbortSignal) => (await get<Page<Sample>>(samplesAddress(wanted), signal)).items.filter((s) => breaks(s, wanted.reason));
+  return useAnswer(`${wanted.stream} ${wanted.hop} ${wanted.schema} ${wanted.version} ${wanted.reason} ${wanted.to - wanted.from}`, load, refresh);
+}
+
+/** Whether a sample is of a reason as a count has it: the sample's own, or led by the path of the fault. */
+export function breaks(s: Pick<Sample, 'path' | 'reason'>, reason: string | undefined): boolean {
+  return reason === undefined || s.reason === reason || `${s.path ?? ''}: ${s.reason ?? ''}` === reason;
 }

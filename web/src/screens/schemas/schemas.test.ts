@@ -1,6 +1,8 @@
+// @vitest-environment happy-dom
 import { expect, it } from 'vitest';
 import type { SchemaWindow } from '../../api/schemas';
 import { columnsOf, columnText, mostBad } from './columns';
+import { breaks } from './data';
 import { schemasSentence, spaced } from './sentence';
 import { countsOf, deliveryOf, hopOf, hostsOf, outcomesOf } from './sums';
 
@@ -55,4 +57,13 @@ it('loses no violation when windows are put into one column', () => {
 it("sets the server's numbers as the page's", () => {
   expect(spaced('99.95 % delivered (4 201 900 of 4 201 933), 0.3 % break version 7 (12 of 980)')).toBe(
     '99.95\u202f% delivered (4\u202f201\u202f900 of 4\u202f201\u202f933), 0.3\u202f% break version 7 (12 of 980)');
+});
+
+it('finds the samples of a reason, whether it is led by the path or not', () => {
+  const sample = { path: '/amount', reason: 'expected number' };
+  expect(breaks(sample, undefined)).toBe(true);
+  expect(breaks(sample, 'expected number')).toBe(true);
+  expect(breaks(sample, '/amount: expected number')).toBe(true);
+  expect(breaks(sample, '/id: expected number')).toBe(false);
+  expect(breaks({}, 'expected number')).toBe(false);
 });
