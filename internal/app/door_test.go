@@ -144,6 +144,7 @@ func startGuarded(t *testing.T) *guarded {
 			t.Error(err)
 		}
 	})
+	until(t, "it is ready", func() bool { return g.ask("", "GET", "/readyz", "").StatusCode == http.StatusOK })
 	return g
 }
 

@@ -38,34 +38,19 @@ func newPulse(t *testing.T) *pulse {
 func (p *pulse) beats(t *testing.T) {
 	t.Helper()
 	before := p.n.Load()
-	within(t, "heartbeats", func() bool { return p.n.Load() >= before+3 })
+	until(t, "heartbeats", func() bool { return p.n.Load() >= before+3 })
 }
 
 // stops waits until no heartbeat came for ten times as long as they are apart.
 func (p *pulse) stops(t *testing.T) {
 	t.Helper()
 	last, since := p.n.Load(), time.Now()
-	within(t, "the heartbeats to end", func() bool {
+	until(t, "the heartbeats to end", func() bool {
 		if now := p.n.Load(); now != last {
 			last, since = now, time.Now()
 		}
 		return time.Since(since) > time.Second
 	})
-}
-
-func within(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited in vain for %s", what)
-		case <-tick.C:
-		}
-	}
 }
 
 func TestHeartbeatsEndWhenTheServerIsKilled(t *testing.T) {
