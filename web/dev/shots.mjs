@@ -10,7 +10,8 @@ const full = await serve();
 const empty = await serve({ empty: true });
 const screens = {
   hours: [full, '/'], week: [full, '/hours?span=7d'], hour: [full, '/h/flights/2026-11-22T12'], window: [full, '/w/flights/2026-11-22T12:09:00Z?edge=relay..sink'],
-  unknown: [full, '/w/telemetry/2026-11-22T07:45:00Z?edge=agent..lake'], uid: [full, '/uid/01a20328-df60-8a5e-9def-010700000011'], empty: [empty, '/'], missing: [full, '/nowhere'],
+  unknown: [full, '/w/telemetry/2026-11-22T07:45:00Z?edge=agent..lake'], uid: [full, '/uid/01a20328-df60-8a5e-9def-010700000011'], latency: [full, '/latency/flights?from=2026-11-22T12:00:00Z&to=2026-11-22T13:00:00Z'], schemas: [full, '/schemas/orders?from=2026-11-22T11:00:00Z&to=2026-11-22T12:00:00Z'],
+  incidents: [full, '/incidents'], calm: [empty, '/incidents'], empty: [empty, '/'], missing: [full, '/nowhere'],
 };
 for (const [name, [server, path]] of Object.entries(screens)) {
   if (!name.startsWith(only)) continue;

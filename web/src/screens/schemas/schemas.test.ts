@@ -28,6 +28,7 @@ it('says that all are valid only where all are, and of a deprecated version that
   expect(plain(say(at(0, { ok: 995, deprecated: 5 })).text)).toBe('All 1 000 of the events that sink checked are valid; 5 use a deprecated version; 100 % were delivered.');
   expect(say(at(0, { ok: 995, deprecated: 5 })).paint?.shape).toBe('hatch');
   for (const k of ['invalid', 'undecodable', 'unknownSchema'] as const) expect(say(at(0, { ok: 999, [k]: 1 })).text, k).not.toMatch(/^All/);
+  expect(plain(say(at(0, { ok: 900, deprecated: 99, invalid: 1 })).text)).toContain('; 99.900 % are valid; 99 use a deprecated version');
   expect(say(at(0, { checked: 0, ok: 0 }))).toMatchObject({ paint: { tone: 'absent' } });
 });
 
@@ -36,6 +37,8 @@ it('adds the same reason over windows, keeps what is not named, and puts the wor
   const bad = { outcome: 'INVALID', schema: 'orders', version: '7', reason: '/amount', events: 3 };
   const all = countsOf([at(0, { counts: [ok, bad] }), at(1, { counts: [ok, { ...bad, events: 4 }, { outcome: 'INVALID', events: 9, other: 5 }] })]);
   expect(all.map((c) => [c.outcome, c.reason, c.events, c.other])).toEqual([['INVALID', undefined, 9, 5], ['INVALID', '/amount', 7, undefined], ['OK', undefined, 1800, undefined]]);
+  const unnamed = { outcome: 'INVALID', events: 2 };
+  expect(countsOf([at(0, { counts: [unnamed, { ...unnamed, other: 3 }] })]), 'what has no reason is not what has others').toHaveLength(2);
   expect(hostsOf([{ host: 'a', events: 1 }, { host: 'b', events: 3 }, { host: 'a', events: 4 }, { events: 2 }]).map((h) => [h.host, h.events])).toEqual([['a', 5], ['b', 3], [undefined, 2]]);
 });
 
