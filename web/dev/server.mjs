@@ -19,12 +19,12 @@ class Refusal extends Error {
 /**
  * Starts the server. Options: port (0 picks one), now (a function), empty (no streams), sse (false: answers 503),
  * fail (a function of the path: true answers 503), tokens (those that are let in, by text to role; without it everybody is),
- * incidents (instead of the world's).
+ * incidents and latency (instead of the world's).
  * Returns { url, close, push(type, data), end(), state }: end ends the live streams, state holds the options, to change.
  */
-export async function startServer({ port = 0, now = Date.now, empty = false, sse = true, fail = () => false, tokens, incidents } = {}) {
+export async function startServer({ port = 0, now = Date.now, empty = false, sse = true, fail = () => false, tokens, incidents, latency } = {}) {
   const readers = new Set();
-  const state = { now, empty, sse, fail, readers, tokens, incidents };
+  const state = { now, empty, sse, fail, readers, tokens, incidents, latency };
   const server = createServer((req, res) => {
     answer(state, req, res).catch((e) => problem(res, e instanceof Refusal ? e.status : 500, e.message));
   });
@@ -58,6 +58,7 @@ function call(state, [what, ...rest], q) {
   if (what === 'silences' && rest.length === 0) return { items: silencesOf(state) };
   if (what === 'uids') return world.traceOf(rest[0], now) ?? refuse(404, `no hop has named the UID ${rest[0]}`);
   const s = world.find(rest[0]) ?? refuse(404, `no stream ${JSON.stringify(rest[0])} is known`);
+  if (rest[1] === 'latency' && state.latency) return state.latency(s, q);
   return ofStream(s, rest.slice(1), q, now);
 }
 

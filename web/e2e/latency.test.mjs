@@ -1,7 +1,8 @@
 // Latency, of one window and over time, in a real browser.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { axe, given, launch, open, serve } from './browser.mjs';
+import { latencyIn } from '../dev/signals.mjs';
+import { axe, given, launch, open, serve, worldNow } from './browser.mjs';
 
 const made = { skip: given !== null && 'needs the made-up world' };
 const hour = 'from=2026-11-22T12:00:00Z&to=2026-11-22T13:00:00Z';
@@ -77,6 +78,15 @@ test('a column of several windows leads to these alone, and [ moves by one range
   await heading(/produced 14:21–14:33 UTC on 21 Nov 2026/);
   await page.keyboard.press('[');
   await heading(/produced 14:09–14:21 UTC on 21 Nov 2026/);
+});
+
+test('a time with too many windows for a heatmap has its figures all the same, and says so', made, async (t) => {
+  const own = await serve({ latency: (s, q) => { const all = latencyIn(s, Date.parse(q.get('from')), Date.parse(q.get('from')) + 600_000, worldNow); return { ...all, items: all.items.map((w) => ({ ...w, seconds: 10 })), next: 'more' }; } });
+  t.after(() => own.close());
+  const { page, heading } = await visit(t, '/latency/flights?span=24h', {}, own);
+  await heading(/^99.% of the events of flights/);
+  await page.getByText(/too many windows in this time for a heatmap/).waitFor();
+  assert.equal(await page.locator('.heat').count(), 0);
 });
 
 test('a stream without events, one that is not there, and an edge that is not there say so', made, async (t) => {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { address, ApiError, get, getAll } from './client';
+import { address, ApiError, get, getAll, getPages, send } from './client';
 
 const json = (body: unknown, status = 200, type = 'application/json') =>
   new Response(JSON.stringify(body), { status, headers: { 'content-type': type } });
@@ -56,5 +56,24 @@ describe('getAll', () => {
   it('gives no half list when a page fails', async () => {
     answering(json({ items: [1], next: 'a' }), json({ title: 'Away' }, 503));
     await expect(getAll(['hours'], {})).rejects.toMatchObject({ status: 503 });
+  });
+});
+
+describe('getPages', () => {
+  it('keeps what the first page tells of the whole, and reads no more where that is enough', async () => {
+    answering(json({ items: [1], next: 'a', whole: 7 }), json({ items: [2] }));
+    expect(await getPages(['latency'], {})).toEqual({ first: { items: [1], next: 'a', whole: 7 }, items: [1, 2] });
+    const asked = answering(json({ items: [1], next: 'a' }), json({ items: [2] }));
+    expect((await getPages(['latency'], {}, undefined, () => true)).items).toEqual([1]);
+    expect(asked).toHaveLength(1);
+  });
+});
+
+describe('send', () => {
+  it('sends JSON by its method, and tells a refusal in the words of the server', async () => {
+    const sent: RequestInit[] = [];
+    vi.stubGlobal('fetch', async (_: string, init: RequestInit) => { sent.push(init); return json({ title: 'Bad Request', detail: 'a silence ends' }, 422); });
+    await expect(send('POST', ['silences'], { reason: 'x' })).rejects.toMatchObject({ status: 422, detail: 'a silence ends' });
+    expect(sent[0]).toMatchObject({ method: 'POST', body: '{"reason":"x"}', headers: { 'content-type': 'application/json' } });
   });
 });

@@ -68,8 +68,8 @@ async function failure(answer: Response): Promise<ApiError> {
 
 const pageBound = 200;
 
-/** Reads a list to its end, page by page; the first page has what is told of the list as a whole. */
-export async function getPages<P extends Page<unknown>>(segments: string[], query: Query, signal?: AbortSignal): Promise<{ first: P; items: P['items'] }> {
+/** Reads a list to its end, page by page; the first page has what is told of the list as a whole, and may say that no more are wanted. */
+export async function getPages<P extends Page<unknown>>(segments: string[], query: Query, signal?: AbortSignal, enough = (_first: P) => false): Promise<{ first: P; items: P['items'] }> {
   const items: P['items'] = [];
   let first: P | undefined;
   let cursor: string | undefined;
@@ -77,7 +77,7 @@ export async function getPages<P extends Page<unknown>>(segments: string[], quer
     const page: P = await get<P>(address(segments, { limit: 1000, ...query, cursor }), signal);
     first ??= page;
     items.push(...(page.items ?? []));
-    if (page.next === undefined || page.next === '') return { first, items };
+    if (page.next === undefined || page.next === '' || (i === 0 && enough(page))) return { first, items };
     cursor = page.next;
   }
   throw new ApiError(0, 'List too long', `more than ${pageBound} pages`);
