@@ -95,6 +95,23 @@ test('none, one that is not there, and a stream without any say so', made, async
   await heading(/^There is no incident/);
 });
 
+test('g and a letter lead to a screen, but not from a field', made, async (t) => {
+  const { page } = await visit(t, '/h/flights/2026-11-22T12');
+  await page.getByRole('grid').waitFor();
+  await page.keyboard.press('g');
+  await page.keyboard.press('l');
+  await page.waitForURL(/\/latency\/flights$/);
+  await page.keyboard.press('g');
+  await page.keyboard.press('s');
+  await page.waitForURL(/\/schemas\/flights$/);
+  await page.keyboard.press('g');
+  await page.keyboard.press('i');
+  await page.waitForURL(/\/incidents$/);
+  await page.getByRole('searchbox').fill('');
+  await page.getByRole('searchbox').pressSequentially('gh');
+  assert.match(page.url(), /\/incidents$/);
+});
+
 for (const size of ['wide', 'narrow']) {
   for (const theme of ['light', 'dark']) {
     test(`axe finds nothing on the pages of incidents and nothing is wider than they: ${size}, ${theme}`, made, async (t) => {

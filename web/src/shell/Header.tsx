@@ -4,11 +4,13 @@ import { live } from '../live/connection';
 import type { Live } from '../live/reducer';
 import { go, hoursPath, incidentsPath, uidPath } from '../router/router';
 import { exactClock } from '../text/time';
+import { useScreenKeys } from './keys';
 import { theme, turnTheme } from './theme';
 
 /** What stands over every page: the way home, one field for a UID, how fresh the page is, and the theme. */
 export function Header() {
   const inside = refusal.value === undefined;
+  useScreenKeys();
   return (
     <header class="top">
       <a class="home" href="/"><Mark />Rollcall</a>

@@ -42,7 +42,7 @@ export function IncidentsPage({ query }: { query: URLSearchParams }) {
 }
 
 function List({ all, shown }: { all: Call[]; shown: Shown }) {
-  if (all.length === 0) return <p class="none">{shown === 'open' ? <>No closed window misses an event, and nobody has fallen silent. <a href={withView({ state: 'resolved' })}>Those that are over</a></> : 'There has been none.'}</p>;
+  if (all.length === 0) return <p class="none">{shown === 'open' ? <>No window that was judged calls for anybody. <a href={withView({ state: 'resolved' })}>Those that are over</a></> : 'There has been none.'}</p>;
   const rows = [...all].reverse().slice(0, most);
   return (
     <>
