@@ -101,6 +101,7 @@ function ofStream(s, [what, at, list], q, now) {
     return { ...h, windows: world.windowsIn(s, start, start + 3_600_000, now).filter((w) => w.state !== 'complete') };
   }
   if (what === 'latency') return signals.latencyIn(s, Date.parse(q.get('from')), Date.parse(q.get('to')), now);
+  if (what === 'objectives') return signals.objectivesOf(s);
   if (what === 'schemas') return signals.schemasIn(s, Date.parse(q.get('from')), Date.parse(q.get('to')), now, q.get('hop'));
   if (what === 'samples') return page(signals.samplesIn(s, Date.parse(q.get('from')), Date.parse(q.get('to')), now, q.get('reason')), q);
   if (what !== 'windows') refuse(404, 'there is no such call');

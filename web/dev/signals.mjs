@@ -135,3 +135,19 @@ export function samplesIn(s, from, to, now, reason) {
     schema: 'orders', version: '7', outcome: 'INVALID', reason: '/amount: expected number', path: '/amount', payload: '{"amount":"<string 4>","note":"<img src=x onerror=alert(1)>"}',
   })).filter((v) => (reason ?? v.reason) === v.reason);
 }
+
+/** GET /streams/{stream}/objectives: flights has used one budget up and burns another. */
+export function objectivesOf(s) {
+  if (s.stream !== 'flights') return { items: [] };
+  const one = (objective, target, events, bad, more = {}) => {
+    const burn = [300_000, 3_600_000, 21_600_000, 259_200_000, 2_419_200_000].map((spanMillis, i) => ({ spanMillis, events, bad, rate: (more.alarms ? 15.2 : 0.4) - i / 10 }));
+    return { stream: s.stream, objective, target, days: 28, events, bad, share: 1 - bad / events, budgetLeft: 1 - bad / events / (1 - target), burn, alarms: [], ...more };
+  };
+  return {
+    items: [
+      one('completeness', 0.9999, 2_000_000, 612),
+      one('latency', 0.99, 2_000_000, 9_000, { thresholdMillis: 30_000, alarms: ['14.4 over 1 h and 5 min'] }),
+      one('validity', 0.999, 2_000_000, 7),
+    ],
+  };
+}

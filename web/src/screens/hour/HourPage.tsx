@@ -9,6 +9,7 @@ import { Trail, Verdict, type Sentence } from '../../parts/Verdict';
 import { hourPath, hoursPath, latencyPath, schemasPath } from '../../router/router';
 import { absent } from '../../state/states';
 import { clock, date, hourKey, hourMs, hourStart, span, stamp } from '../../text/time';
+import { Objectives } from '../objectives/Objectives';
 import { hourSentence } from './sentence';
 import { WindowGrid } from './WindowGrid';
 import { WindowTable } from './WindowTable';
@@ -48,6 +49,7 @@ function Known({ stream, hour, from, all }: { stream: string; hour: string; from
           <WindowTable stream={stream} windows={data.windows} all={all} />
         </>
       )}
+      {!nothing && <Objectives stream={stream} />}
     </>
   );
 }

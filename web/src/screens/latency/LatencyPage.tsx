@@ -7,6 +7,7 @@ import { Trail, Verdict, type Sentence } from '../../parts/Verdict';
 import { hourPath, hoursPath, withView } from '../../router/router';
 import { absent } from '../../state/states';
 import { hourKey } from '../../text/time';
+import { Objectives } from '../objectives/Objectives';
 import { Clocks } from './Clocks';
 import { useLatency, type Told } from './data';
 import { Freshest } from './Freshest';
@@ -51,6 +52,7 @@ function Body({ told, stream, of }: { told: Told; stream: string; of: string | n
       {way && !told.windows && <p class="none">There are too many windows in this time for a heatmap; a shorter time has one. The figures below are of all of them.</p>}
       <Ways all={told.whole} chosen={way} />
       {way && windows && <WindowRows stream={stream} way={way} windows={windows} />}
+      <Objectives stream={stream} only={['latency', 'timeliness']} />
       <Freshest stream={stream} all={told.freshness} />
       <Clocks all={told.clocks} />
     </>

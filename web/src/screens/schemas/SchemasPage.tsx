@@ -7,6 +7,7 @@ import { Trail, Verdict, type Sentence } from '../../parts/Verdict';
 import { hourPath, hoursPath, withView } from '../../router/router';
 import { absent } from '../../state/states';
 import { hourKey } from '../../text/time';
+import { Objectives } from '../objectives/Objectives';
 import { Counts, Hosts } from './Counts';
 import { useSchemas, type Told } from './data';
 import { Picture } from './Picture';
@@ -67,6 +68,7 @@ function Body({ told, stream, hop, query }: { told: Told; stream: string; hop: s
         <Samples wanted={{ stream, hop, from: told.range.from, to: told.range.to, ...wanted }} refresh={told} />
         {wanted.schema !== undefined && <p><a href={only()}>Samples of every reason</a></p>}
       </section>
+      <Objectives stream={stream} only={['validity']} />
       <Versions all={told.versions.filter((v) => v.hop === hop)} />
       <WindowRows windows={windows} stream={stream} />
     </>
