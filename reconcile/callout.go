@@ -18,10 +18,11 @@ const (
 
 // IncidentStore is what deciding incidents reads and writes.
 type IncidentStore interface {
-	EverBad(ctx context.Context, streams []string, from, to time.Time) (map[string][]store.Verdict, error)
+	EverBad(ctx context.Context, streams []string, from, to time.Time, marks bool) (map[string][]store.Verdict, error)
+	LatestSettled(ctx context.Context, streams []string, from time.Time) (map[string]map[store.Edge]time.Time, error)
 	LastTraffic(ctx context.Context, streams []string) (map[string]time.Time, error)
 	Incidents(ctx context.Context, filter store.IncidentFilter) ([]store.Incident, error)
-	StoppedIncidents(ctx context.Context, streams []string) (map[string][]store.Incident, error)
+	OpenIncidents(ctx context.Context, streams []string, causes ...store.Cause) (map[string][]store.Incident, error)
 	AddIncidents(ctx context.Context, incidents []store.Incident) error
 }
 
@@ -29,9 +30,13 @@ type IncidentStore interface {
 // replaced finds the same windows marked, judges them again and comes here again, whether or not it says anything new. Another reconciler
 // may write the same rows at the same time; of two that saw different verdicts the one that saw more is kept.
 func (p *pass) callOut(ctx context.Context, group []*work, standing map[store.WindowKey][]store.Verdict) error {
+	marked, err := p.marked(ctx, group)
+	if err != nil {
+		return err
+	}
 	settings, touched := map[string]store.Settings{}, map[string][]store.Verdict{}
 	for _, w := range group {
-		if windows := w.touched(standing); len(windows) > 0 {
+		if windows := append(w.touched(standing), marked[w.stream]...); len(windows) > 0 {
 			settings[w.stream], touched[w.stream] = w.settings, windows
 		}
 	}
@@ -59,12 +64,37 @@ func (w *work) touched(standing map[store.WindowKey][]store.Verdict) []store.Ver
 	var touched []store.Verdict
 	for start := range w.windows {
 		for _, v := range standing[store.WindowKey{Stream: w.stream, Start: start}] {
-			if v.State == store.Unknown || v.State == store.Incomplete || v.Revision > 1 {
+			marks := watchesMarks(&w.settings) && v.Invalid+v.Corrupt+v.Duplicated > 0
+			if v.State == store.Unknown || v.State == store.Incomplete || v.Revision > 1 || marks {
 				touched = append(touched, v)
 			}
 		}
 	}
 	return touched
+}
+
+// marked stands in for the open incidents that end when later windows are good: of streams where windows were judged, their last windows.
+func (p *pass) marked(ctx context.Context, group []*work) (map[string][]store.Verdict, error) {
+	var watching []string
+	for _, w := range group {
+		if watchesMarks(&w.settings) && len(w.windows) > 0 {
+			watching = append(watching, w.stream)
+		}
+	}
+	if len(watching) == 0 {
+		return nil, nil
+	}
+	open, err := p.store.OpenIncidents(ctx, watching, markCauses...)
+	if err != nil {
+		return nil, err
+	}
+	last := map[string][]store.Verdict{}
+	for stream, incidents := range open {
+		for _, i := range incidents {
+			last[stream] = append(last[stream], store.Verdict{Stream: stream, Start: i.Last, Seconds: i.Seconds, Edge: i.Edge})
+		}
+	}
+	return last, nil
 }
 
 // runsOf returns the incidents that the windows of each stream belong to. It reads all streams at once, and further those of which a run goes on
@@ -75,12 +105,12 @@ func (p *pass) runsOf(ctx context.Context, settings map[string]store.Settings, t
 	for margin := runMargin; len(left) > 0; margin *= runWiden {
 		first, last := extent(left, touched)
 		from, to := later(first.Add(-margin), time.Unix(0, 0)), last.Add(margin+time.Hour)
-		history, err := p.store.EverBad(ctx, left, from, to)
+		history, latest, err := p.everBad(ctx, left, settings, from, to)
 		if err != nil {
 			return nil, err
 		}
 		left = slices.DeleteFunc(left, func(stream string) bool {
-			found := slices.DeleteFunc(decideIncidents(settings[stream], history[stream]), func(i store.Incident) bool { return !holdsAny(&i, touched[stream]) })
+			found := slices.DeleteFunc(decideIncidents(evidence{settings[stream], history[stream], latest[stream]}), func(i store.Incident) bool { return !holdsAny(&i, touched[stream]) })
 			whole := !slices.ContainsFunc(found, func(i store.Incident) bool { return cut(&i, from, to) })
 			if whole {
 				all = append(all, found...)
@@ -89,6 +119,17 @@ func (p *pass) runsOf(ctx context.Context, settings map[string]store.Settings, t
 		})
 	}
 	return all, nil
+}
+
+// everBad reads the history of streams, and where one of them watches marks how far each edge has got.
+func (p *pass) everBad(
+	ctx context.Context, streams []string, settings map[string]store.Settings, from, to time.Time,
+) (history map[string][]store.Verdict, latest map[string]map[store.Edge]time.Time, err error) {
+	marks := slices.ContainsFunc(streams, func(stream string) bool { s := settings[stream]; return watchesMarks(&s) })
+	if history, err = p.store.EverBad(ctx, streams, from, to, marks); err == nil && marks {
+		latest, err = p.store.LatestSettled(ctx, streams, from)
+	}
+	return history, latest, err
 }
 
 // extent is the first and the last start of the streams' windows.
@@ -147,7 +188,7 @@ func (p *pass) news(ctx context.Context, found []store.Incident) ([]store.Incide
 
 // alike says whether two incidents of one id say the same.
 func alike(a, b *store.Incident) bool {
-	return a.Version == b.Version && a.Bad == b.Bad && a.Windows == b.Windows && a.Lost == b.Lost && a.Text == b.Text && a.Since.Equal(b.Since)
+	return a.Version == b.Version && a.Bad == b.Bad && a.Windows == b.Windows && a.Lost == b.Lost && a.Events == b.Events && a.Hold == b.Hold && a.Text == b.Text && a.Since.Equal(b.Since)
 }
 
 // stopped looks at the streams that were examined up to a later instant for such as have no traffic any more.
@@ -161,7 +202,7 @@ func (p *pass) stopped(ctx context.Context, group []*work) ([]store.Incident, er
 	if len(examined) == 0 {
 		return nil, nil
 	}
-	open, err := p.store.StoppedIncidents(ctx, examined)
+	open, err := p.store.OpenIncidents(ctx, examined, store.CauseStopped)
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func TestAnIncidentIsARunOfBadWindowsOfOneEdgeWithOneCause(t *testing.T) {
 	want := []string{
 		"loss 00..01 app..sink open", "loss 01..01 sink..store open", "loss 04..04 app..sink open", "unknown 02..02 app..sink open",
 	}
-	if diff := gocmp.Diff(want, words(decideIncidents(store.DefaultSettings("orders"), history))); diff != "" {
+	if diff := gocmp.Diff(want, words(decideIncidents(evidence{settings: store.DefaultSettings("orders"), history: history}))); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -67,7 +67,7 @@ func TestALossThatIsFilledLaterResolves(t *testing.T) {
 		revision(0, appSink, 1, store.Incomplete, 100), revision(0, appSink, 2, store.Settling, 200), revision(1, appSink, 1, store.Incomplete, 110),
 	}
 	decided := func(more ...store.Verdict) store.Incident {
-		return decideIncidents(store.DefaultSettings("orders"), inOrder(append(slices.Clone(history), more...)))[0]
+		return decideIncidents(evidence{settings: store.DefaultSettings("orders"), history: inOrder(append(slices.Clone(history), more...))})[0]
 	}
 	if i := decided(); i.State() != store.IncidentOpen || i.Lost != 6 || i.Bad != 2 {
 		t.Fatalf("while one window settles again it is %s with %d lost in %d windows", i.State(), i.Lost, i.Bad)
@@ -80,7 +80,7 @@ func TestALossThatIsFilledLaterResolves(t *testing.T) {
 	if all.State() != store.IncidentResolved || all.ID != one.ID || !all.Since.Equal(five.Add(400*time.Second)) || all.Version <= one.Version {
 		t.Fatalf("with both windows filled: %+v", all)
 	}
-	if !strings.Contains(all.Text, "[RESOLVED] orders app..sink 05:00Z to 05:01Z") {
+	if !strings.Contains(all.Text, "[RESOLVED] orders app→sink 05:00Z: ") {
 		t.Errorf("it says %q", all.Text)
 	}
 }
@@ -88,7 +88,7 @@ func TestALossThatIsFilledLaterResolves(t *testing.T) {
 func TestAnUnknownWindowThatTurnsOutIncompleteIsALossFromThenOn(t *testing.T) {
 	history := []store.Verdict{revision(0, appSink, 1, store.Unknown, 100), revision(0, appSink, 2, store.Incomplete, 200)}
 	want := []string{"loss 00..00 app..sink open", "unknown 00..00 app..sink resolved"}
-	if diff := gocmp.Diff(want, words(decideIncidents(store.DefaultSettings("orders"), history))); diff != "" {
+	if diff := gocmp.Diff(want, words(decideIncidents(evidence{settings: store.DefaultSettings("orders"), history: history}))); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -96,7 +96,7 @@ func TestAnUnknownWindowThatTurnsOutIncompleteIsALossFromThenOn(t *testing.T) {
 func TestAnEdgeThatIsNotRequiredOpensNoIncident(t *testing.T) {
 	settings := store.DefaultSettings("orders")
 	settings.Edges = []store.Edge{sinkStore}
-	for _, i := range decideIncidents(settings, []store.Verdict{revision(0, appSink, 1, store.Incomplete, 100)}) {
+	for _, i := range decideIncidents(evidence{settings: settings, history: []store.Verdict{revision(0, appSink, 1, store.Incomplete, 100)}}) {
 		if i.State() == store.IncidentOpen {
 			t.Errorf("open: %s", i.Text)
 		}
@@ -107,12 +107,12 @@ func TestTheLineSaysWhatIsMissing(t *testing.T) {
 	v := revision(0, store.Edge{From: "relay", To: "sink"}, 1, store.Incomplete, 100)
 	v.Lost, v.Expected = 312, 4_200_000
 	settings := store.DefaultSettings("flights")
-	if got := decideIncidents(settings, []store.Verdict{v})[0].Text; got != "[LOSS] flights relay..sink 05:00Z: 312 of 4\u2009200\u2009000 missing" {
+	if got := decideIncidents(evidence{settings: settings, history: []store.Verdict{v}})[0].Text; got != "[LOSS] flights relay→sink 05:00Z: 312 of 4.2 M missing" {
 		t.Errorf("%q", got)
 	}
 	u := revision(0, appSink, 1, store.Unknown, 100)
 	u.Reasons = []store.Reason{{Text: "sink on web-3 is silent"}}
-	if got := decideIncidents(settings, []store.Verdict{u})[0].Text; got != "[UNKNOWN] flights app..sink 05:00Z: the window is not known: sink on web-3 is silent" {
+	if got := decideIncidents(evidence{settings: settings, history: []store.Verdict{u}})[0].Text; got != "[UNKNOWN] flights app→sink 05:00Z: the window is not known: sink on web-3 is silent" {
 		t.Errorf("%q", got)
 	}
 }
@@ -213,7 +213,7 @@ func TestTheSameIncidentsComeOutWhateverTheOrderAndGroupingOfVerdicts(t *testing
 			behind := stored
 			stored = append(slices.Clone(stored), touched...)
 			decide := func(history []store.Verdict) []store.Incident {
-				return slices.DeleteFunc(decideIncidents(settings, inOrder(history)), func(i store.Incident) bool { return !holdsAny(&i, touched) })
+				return slices.DeleteFunc(decideIncidents(evidence{settings: settings, history: inOrder(history)}), func(i store.Incident) bool { return !holdsAny(&i, touched) })
 			}
 			late := decide(behind) // another reconciler that read earlier and writes at once, before or after
 			now := decide(stored)
@@ -226,7 +226,7 @@ func TestTheSameIncidentsComeOutWhateverTheOrderAndGroupingOfVerdicts(t *testing
 		for _, v := range stored {
 			bad = bad || v.State == store.Incomplete || v.State == store.Unknown
 		}
-		want := decideIncidents(settings, inOrder(stored))
+		want := decideIncidents(evidence{settings: settings, history: inOrder(stored)})
 		slices.SortFunc(want, compareIncidents)
 		if diff := gocmp.Diff(want, rows.visible()); diff != "" {
 			t.Fatal(diff)

@@ -220,7 +220,8 @@ func (a *App) startReconciler(ctx context.Context) error {
 
 // startNotifier comes before the reconciler, so that it stops after it: what the last pass found may still be told.
 func (a *App) startNotifier(ctx context.Context) error {
-	n, err := notify.New(notify.Deps{Store: a.store, Names: reconcile.NewReader(a.store), Registry: a.registry, Log: a.log}, a.config.Notify)
+	reader := reconcile.NewReader(a.store)
+	n, err := notify.New(notify.Deps{Store: a.store, Names: reader, Hints: reader, Registry: a.registry, Log: a.log}, a.config.Notify)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,10 @@ import (
 // message is what there is to say of an incident.
 type message struct {
 	incident store.Incident
-	host     string // that had a lost event last
+	state    string       // what is told: open, escalated, resolved
+	why      string       // it is told again
+	hints    []store.Hint // what its events have in common, what accounts for most first
+	host     string       // that had a lost event last
 	page     string
 	now      time.Time
 	test     bool
@@ -25,13 +28,20 @@ func (m *message) text() string {
 	if m.incident.State() == store.IncidentMerged {
 		text = fmt.Sprintf("[MERGED] %s %s: it goes on as incident %s", m.incident.Stream, m.incident.Edge, m.incident.Into)
 	}
-	if m.host != "" {
+	switch {
+	case len(m.hints) > 0 && !strings.Contains(text, m.hints[0].Short):
+		text += ", " + m.hints[0].Short
+	case m.host != "":
 		text += ", last seen on " + m.host
+	}
+	if m.state == store.IncidentEscalated {
+		text = "[ESCALATED] " + text + "; " + m.why
 	}
 	return text
 }
 
-func (m *message) state() string { return keyOf(&m.incident).state }
+// over says whether the receiver is told of the end.
+func (m *message) over() bool { return m.state == store.IncidentResolved }
 
 func (m *message) edge() string {
 	if m.incident.Edge == (store.Edge{}) {
@@ -64,22 +74,34 @@ type data struct {
 	Expected uint64    `json:"expected"`
 	OpenedAt time.Time `json:"openedAt"`
 	Since    time.Time `json:"since"`
+	Events   uint64    `json:"events"`
 	Host     string    `json:"host,omitempty"`
+	Hints    []string  `json:"hints,omitempty"`
+	Why      string    `json:"why,omitempty"`
 	Text     string    `json:"text"`
 	Link     string    `json:"link,omitempty"`
 	Test     bool      `json:"test,omitempty"`
+}
+
+// evidence is the sentences of the hints.
+func (m *message) evidence() []string {
+	var all []string
+	for i := range m.hints {
+		all = append(all, m.hints[i].Evidence)
+	}
+	return all
 }
 
 // cloudEvent is the message as CloudEvents 1.0 has it, in structured mode. Its id is the same whenever the same is told: who got it twice can tell.
 func (m *message) cloudEvent() ([]byte, error) {
 	i := &m.incident
 	return json.Marshal(map[string]any{
-		"specversion": "1.0", "id": fmt.Sprintf("%s/%s/%d", i.ID, m.state(), i.Since.UnixMilli()), "source": "/rollcall/" + i.Stream,
-		"type": "io.rollcall.incident." + m.state(), "subject": i.ID.String(), "time": i.Since.UTC(), "datacontenttype": "application/json",
+		"specversion": "1.0", "id": fmt.Sprintf("%s/%s/%d", i.ID, m.state, i.Since.UnixMilli()), "source": "/rollcall/" + i.Stream,
+		"type": "io.rollcall.incident." + m.state, "subject": i.ID.String(), "time": i.Since.UTC(), "datacontenttype": "application/json",
 		"data": data{
-			Incident: i.ID.String(), Stream: i.Stream, Edge: m.edge(), Cause: string(i.Cause), State: m.state(), First: i.First, Last: i.Last,
+			Incident: i.ID.String(), Stream: i.Stream, Edge: m.edge(), Cause: string(i.Cause), State: m.state, First: i.First, Last: i.Last,
 			Windows: i.Windows, Bad: i.Bad, Lost: i.Lost, Expected: i.Expected, OpenedAt: i.OpenedAt, Since: i.Since, Host: m.host,
-			Text: m.text(), Link: m.link(), Test: m.test,
+			Events: i.Events, Hints: m.evidence(), Why: m.why, Text: m.text(), Link: m.link(), Test: m.test,
 		},
 	})
 }
@@ -101,7 +123,7 @@ func (m *message) alert(c Config) ([]byte, error) {
 	alert := map[string]any{
 		"labels": labels, "annotations": map[string]string{"summary": m.text()}, "startsAt": i.OpenedAt.UTC(), "endsAt": m.now.Add(4 * c.Resend).UTC(),
 	}
-	if m.state() == store.IncidentResolved || m.test {
+	if m.over() || m.test {
 		alert["endsAt"] = m.now.UTC()
 	}
 	if link := m.link(); link != "" {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
@@ -24,6 +25,7 @@ type Store interface {
 	ToldOpen(ctx context.Context, receiver string) ([]store.Told, error)
 	AddTold(ctx context.Context, told store.Told) error
 	Silences(ctx context.Context, now time.Time) ([]store.Silence, error)
+	Acks(ctx context.Context, incidents []wire.UID) (map[wire.UID][]store.Ack, error)
 }
 
 // Names tells the events that a window lost, with the host that had them last.
@@ -31,10 +33,16 @@ type Names interface {
 	Named(ctx context.Context, stream string, start time.Time, edge store.Edge, kind, after string, limit int, now time.Time) ([]store.Named, string, bool, error)
 }
 
+// Hints tells what the events of an incident have in common, what accounts for most first.
+type Hints interface {
+	Hints(ctx context.Context, incident *store.Incident, now time.Time) ([]store.Hint, error)
+}
+
 // Deps are what a notifier is built from.
 type Deps struct {
 	Store    Store
 	Names    Names // nil: hosts are not named
+	Hints    Hints // nil: nothing more is looked up
 	Registry prometheus.Registerer
 	Log      *slog.Logger
 	Now      func() time.Time // nil: time.Now
@@ -46,6 +54,9 @@ type Config struct {
 	Page      string        // address of the page, for links; empty: no links
 	Every     time.Duration // how often is looked what is to be sent; 2 s
 	Hold      time.Duration // how long an incident must stand before anybody is called; 30 s, negative: none
+	Calm      time.Duration // how long an incident must be over before that is told, and a next one is not the same trouble; 5 min, negative: none
+	Worse     int           // how many times as many events as told make an incident worse; 10, negative: never
+	Unacked   time.Duration // after how long an open incident that nobody took notice of is told again, once; 30 min, negative: never
 	Timeout   time.Duration // of one attempt, from the dialling to the end of the answer; 10 s
 	First     time.Duration // wait after a first failed attempt, doubled up to Most; 5 s
 	Most      time.Duration // 5 min
@@ -58,12 +69,15 @@ func (c Config) withDefaults() Config {
 		value *time.Duration
 		usual time.Duration
 	}{
-		{&c.Every, 2 * time.Second}, {&c.Hold, 30 * time.Second}, {&c.Timeout, 10 * time.Second}, {&c.First, 5 * time.Second},
+		{&c.Every, 2 * time.Second}, {&c.Hold, 30 * time.Second}, {&c.Calm, 5 * time.Minute}, {&c.Unacked, 30 * time.Minute}, {&c.Timeout, 10 * time.Second}, {&c.First, 5 * time.Second},
 		{&c.Most, 5 * time.Minute}, {&c.Patience, 24 * time.Hour}, {&c.Resend, time.Minute},
 	} {
 		if *d.value == 0 {
 			*d.value = d.usual
 		}
+	}
+	if c.Worse == 0 {
+		c.Worse = 10
 	}
 	return c
 }
@@ -103,7 +117,7 @@ func New(deps Deps, config Config) (*Notifier, error) {
 		n.targets = append(n.targets, t)
 	}
 	n.outcomes = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "rollcall_notifications_total", Help: "Attempts to tell receivers of incidents by outcome (sent, retried, refused, gave_up).",
+		Name: "rollcall_notifications_total", Help: "Attempts to tell receivers of incidents by outcome (sent, retried, refused, gave_up, joined).",
 	}, []string{"receiver", "outcome"})
 	if err := deps.Registry.Register(n.outcomes); err != nil {
 		return nil, fmt.Errorf("notify: register metrics: %w", err)
@@ -144,7 +158,7 @@ func Test(ctx context.Context, r Receiver, now time.Time) (string, error) {
 		return "", err
 	}
 	defer t.client.CloseIdleConnections()
-	m := message{now: now, test: true, incident: store.Incident{
+	m := message{now: now, test: true, state: store.IncidentOpen, incident: store.Incident{
 		Stream: "rollcall-test", Cause: store.CauseLoss, First: now, Last: now, FirstBad: now, Bad: 1, Windows: 1, OpenedAt: now, Since: now,
 		Text: "[TEST] this is a test of Rollcall: no event is lost",
 	}}

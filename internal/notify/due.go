@@ -1,0 +1,224 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rollcallhq/rollcall/audit/wire"
+	"github.com/rollcallhq/rollcall/internal/store"
+)
+
+// joined is the outcome of what is not sent, since it goes on what was told already.
+const joined = "joined"
+
+// due is one thing to be told of an incident.
+type due struct {
+	store.Incident
+	state  string   // what is told: open, escalated, resolved
+	why    string   // of what is escalated
+	leader wire.UID // of what is not sent but written down as joined: the incident that was told
+	same   bool     // it is told again, and nothing is new
+	events uint64   // what a later one is compared with
+}
+
+// trouble is what several incidents have in common where one comes and goes.
+type trouble struct {
+	stream string
+	edge   store.Edge
+	cause  store.Cause
+}
+
+func troubleOf(i *store.Incident) trouble { return trouble{i.Stream, i.Edge, i.Cause} }
+
+// look is what one round of a receiver sees.
+type look struct {
+	*line
+	now  time.Time
+	told map[wire.UID]store.Told // of what was last told open
+	lead map[trouble]wire.UID    // incidents that were told, ended a moment ago, and may begin again
+	held map[wire.UID]bool       // leaders of what has not been calm for long
+	due  []due
+}
+
+// due lists what the receiver must be told: what is open and was not told so, what got worse, what was told open and is over, and for Alertmanager also
+// what goes on. An incident that is over is told so once it has been calm for a while; one of the same stream, edge and cause that opens in that time
+// is the same trouble, and nobody is called again.
+func (l *line) due(ctx context.Context) ([]due, error) {
+	k := look{line: l, now: l.Now(), told: map[wire.UID]store.Told{}, lead: map[trouble]wire.UID{}, held: map[wire.UID]bool{}}
+	open, err := l.Store.Incidents(ctx, store.IncidentFilter{State: store.IncidentOpen})
+	if err != nil {
+		return nil, err
+	}
+	told, err := l.Store.ToldOpen(ctx, l.receiver.Name)
+	if err != nil {
+		return nil, err
+	}
+	silences, err := l.Store.Silences(ctx, k.now)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range told {
+		k.told[t.Incident] = t
+	}
+	over, err := l.over(ctx, open, told)
+	if err != nil {
+		return nil, err
+	}
+	acked, err := k.acked(ctx, open)
+	if err != nil {
+		return nil, err
+	}
+	k.noteLeaders(open, over)
+	for n := range open {
+		k.goesOn(&open[n], acked[open[n].ID])
+	}
+	for n := range over {
+		k.ends(&over[n])
+	}
+	return l.allowed(k.due, silences, k.now), nil
+}
+
+// over reads the incidents that were told open and are so no more.
+func (l *line) over(ctx context.Context, open []store.Incident, told []store.Told) ([]store.Incident, error) {
+	still := map[wire.UID]bool{}
+	for n := range open {
+		still[open[n].ID] = true
+	}
+	var ids []wire.UID
+	for _, t := range told {
+		if !still[t.Incident] {
+			ids = append(ids, t.Incident)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return l.Store.Incidents(ctx, store.IncidentFilter{IDs: ids})
+}
+
+// leader is the incident that was told, where this one joined it.
+func (k *look) leader(id wire.UID) wire.UID {
+	if t := k.told[id]; t.Outcome == joined {
+		if to, err := wire.ParseUID(t.Detail); err == nil {
+			return to
+		}
+	}
+	return id
+}
+
+// noteLeaders finds what may begin again and what has not been calm for long.
+func (k *look) noteLeaders(open, over []store.Incident) {
+	for n := range open {
+		if _, told := k.told[open[n].ID]; told {
+			k.held[k.leader(open[n].ID)] = true
+		}
+	}
+	for n := range over {
+		i := &over[n]
+		if i.State() == store.IncidentResolved && k.now.Sub(i.Since) < k.config.Calm {
+			leader := k.leader(i.ID)
+			k.held[leader], k.lead[troubleOf(i)] = true, leader
+		}
+	}
+}
+
+// goesOn decides on an open incident.
+func (k *look) goesOn(i *store.Incident, acked bool) {
+	t, told := k.told[i.ID]
+	d := due{Incident: *i, state: store.IncidentOpen, events: i.Events}
+	if !told {
+		if i.Hold < 0 || k.now.Sub(i.Since) < k.config.Hold+i.Hold {
+			return
+		}
+		if leader, again := k.lead[troubleOf(i)]; again {
+			d.leader = leader
+			k.held[leader] = true
+		}
+		k.due = append(k.due, d)
+		return
+	}
+	if t.Outcome == joined {
+		return
+	}
+	if d.why = k.worse(i, &t, acked); d.why != "" {
+		d.state = store.IncidentEscalated
+		k.due = append(k.due, d)
+	} else if k.again(&t) {
+		d.state, d.same, d.events = t.State, true, t.Events
+		k.due = append(k.due, d)
+	}
+}
+
+// again says whether Alertmanager must hear that it goes on.
+func (k *look) again(t *store.Told) bool {
+	return k.receiver.Type == Alertmanager && t.Outcome != joined && k.now.Sub(t.At) >= k.config.Resend
+}
+
+// worse says why an incident that was told is told again: it concerns many times as many events as then, or nobody took notice of it.
+func (k *look) worse(i *store.Incident, t *store.Told, acked bool) string {
+	if times := k.config.Worse; times > 0 && t.Events > 0 && i.Events >= t.Events*uint64(times) {
+		return fmt.Sprintf("%d times as many events as when it was last told", i.Events/t.Events)
+	}
+	since := t.First
+	if i.Since.After(since) {
+		since = i.Since
+	}
+	if waited := k.now.Sub(since); k.config.Unacked > 0 && !acked && t.State == store.IncidentOpen && waited >= k.config.Unacked {
+		return fmt.Sprintf("nobody took notice of it in %s", waited.Truncate(time.Minute))
+	}
+	return ""
+}
+
+// acked reads of which of the open incidents that were told somebody took notice.
+func (k *look) acked(ctx context.Context, open []store.Incident) (map[wire.UID]bool, error) {
+	var ids []wire.UID
+	for n := range open {
+		if t, told := k.told[open[n].ID]; told && t.Outcome != joined && t.State == store.IncidentOpen && k.config.Unacked > 0 && k.now.Sub(t.First) >= k.config.Unacked {
+			ids = append(ids, open[n].ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	acks, err := k.Store.Acks(ctx, ids)
+	acked := map[wire.UID]bool{}
+	for id := range acks {
+		acked[id] = true
+	}
+	return acked, err
+}
+
+// ends decides on an incident that was told open and is so no more.
+func (k *look) ends(i *store.Incident) {
+	t := k.told[i.ID]
+	d := due{Incident: *i, state: store.IncidentResolved}
+	switch {
+	case i.State() == store.IncidentMerged: // the one it goes on as is told open
+	case k.held[k.leader(i.ID)]:
+		if k.again(&t) {
+			d.state, d.same, d.events = t.State, true, t.Events
+			k.due = append(k.due, d)
+		}
+		return
+	case t.Outcome == joined:
+		d.leader = k.leader(i.ID)
+	}
+	k.due = append(k.due, d)
+}
+
+// allowed leaves out what is silenced and what failed a moment ago.
+func (l *line) allowed(all []due, silences []store.Silence, now time.Time) []due {
+	var allowed []due
+	for n := range all {
+		d := &all[n]
+		muted := false
+		for n := range silences {
+			muted = muted || silences[n].Mutes(&d.Incident, now)
+		}
+		if !muted && !l.waits(key{d.ID, d.state}, now) {
+			allowed = append(allowed, *d)
+		}
+	}
+	return allowed
+}
