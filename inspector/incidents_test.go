@@ -241,3 +241,12 @@ func TestALiveStreamTellsOfIncidents(t *testing.T) {
 		t.Fatalf("%s %s", e.Type, e.Data)
 	}
 }
+
+func TestObjectivesAreToldWithTheirBudgetAndAnEventMissedIsNeverRoundedAway(t *testing.T) {
+	f := newFixture(t)
+	got := read[api.Page[api.Objective]](f, "/api/v1/streams/orders/objectives")
+	if len(got.Items) != 1 || got.Items[0].Share >= 1 || got.Items[0].ThresholdMillis != 30_000 || got.Items[0].Burn[0].SpanMillis != 3_600_000 || got.Items[0].Days != 28 {
+		t.Fatalf("%+v", got)
+	}
+	wantProblem(t, f.ask("GET", "/api/v1/streams/nobody/objectives", ""), 404, "no stream")
+}

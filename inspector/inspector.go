@@ -59,6 +59,7 @@ type Auditor interface {
 	Windows
 	Hours
 	Causes
+	Objectives
 	Traces
 }
 

@@ -24,6 +24,14 @@ type IncidentStore interface {
 	Incidents(ctx context.Context, filter store.IncidentFilter) ([]store.Incident, error)
 	OpenIncidents(ctx context.Context, streams []string, causes ...store.Cause) (map[string][]store.Incident, error)
 	AddIncidents(ctx context.Context, incidents []store.Incident) error
+	BudgetStore
+}
+
+// BudgetStore keeps what objectives count.
+type BudgetStore interface {
+	SumBudgets(ctx context.Context, queries []store.BudgetQuery, now time.Time) ([]store.Budget, error)
+	AddBudgets(ctx context.Context, budgets []store.Budget, now time.Time) error
+	SpentOf(ctx context.Context, streams []string, spans int, now time.Time) (map[string]map[string]store.Spent, error)
 }
 
 // callOut decides the incidents of the windows just judged. It stands between the verdicts and the marks: a pass that dies before its marks are
@@ -47,11 +55,11 @@ func (p *pass) callOut(ctx context.Context, group []*work, standing map[store.Wi
 	if next, err = p.news(ctx, next); err != nil {
 		return err
 	}
-	stopped, err := p.stopped(ctx, group)
+	more, err := p.ofStreams(ctx, group)
 	if err != nil {
 		return err
 	}
-	if next = append(next, stopped...); len(next) == 0 {
+	if next = append(next, more...); len(next) == 0 {
 		return nil
 	}
 	slices.SortFunc(next, compareIncidents)
@@ -191,21 +199,41 @@ func alike(a, b *store.Incident) bool {
 	return a.Version == b.Version && a.Bad == b.Bad && a.Windows == b.Windows && a.Lost == b.Lost && a.Events == b.Events && a.Hold == b.Hold && a.Text == b.Text && a.Since.Equal(b.Since)
 }
 
-// stopped looks at the streams that were examined up to a later instant for such as have no traffic any more.
-func (p *pass) stopped(ctx context.Context, group []*work) ([]store.Incident, error) {
-	var examined, asked []string
+// ofStreams decides on the incidents of whole streams: those that were examined up to a later instant.
+func (p *pass) ofStreams(ctx context.Context, group []*work) ([]store.Incident, error) {
+	var examined []string
 	for _, w := range group {
 		if len(w.derived) > 0 {
 			examined = append(examined, w.stream)
 		}
 	}
-	if len(examined) == 0 {
-		return nil, nil
+	stopped, burning := map[string][]store.Incident{}, map[string][]store.Incident{}
+	if len(examined) > 0 {
+		open, err := p.store.OpenIncidents(ctx, examined, append(store.BurnCauses(), store.CauseStopped)...)
+		if err != nil {
+			return nil, err
+		}
+		for stream, incidents := range open {
+			for _, i := range incidents {
+				if i.Cause == store.CauseStopped {
+					stopped[stream] = append(stopped[stream], i)
+				} else {
+					burning[stream] = append(burning[stream], i)
+				}
+			}
+		}
 	}
-	open, err := p.store.OpenIncidents(ctx, examined, store.CauseStopped)
+	next, err := p.stopped(ctx, group, stopped)
 	if err != nil {
 		return nil, err
 	}
+	burn, err := p.burn(ctx, group, burning)
+	return append(next, burn...), err
+}
+
+// stopped looks for streams that have no traffic any more.
+func (p *pass) stopped(ctx context.Context, group []*work, open map[string][]store.Incident) ([]store.Incident, error) {
+	var asked []string
 	for _, w := range group {
 		if len(w.derived) > 0 && (w.settings.ExpectTraffic || len(open[w.stream]) > 0) {
 			asked = append(asked, w.stream)

@@ -7,7 +7,7 @@ type Incident struct {
 	ID       string     `json:"id"`
 	Stream   string     `json:"stream"`
 	Edge     string     `json:"edge,omitempty" doc:"absent: the stream as a whole"`
-	Cause    string     `json:"cause" enum:"loss,unknown,delayed,stopped,invalid,corrupt,duplicated,burn"`
+	Cause    string     `json:"cause" enum:"loss,unknown,delayed,stopped,invalid,corrupt,duplicated,burn-completeness,burn-timeliness,burn-latency,burn-validity,burn-slow-completeness,burn-slow-timeliness,burn-slow-latency,burn-slow-validity"`
 	State    string     `json:"state" enum:"open,resolved,merged" doc:"merged: it is part of an earlier one, whose next window it began with"`
 	Into     string     `json:"into,omitempty" doc:"the incident that a merged one is part of"`
 	First    time.Time  `json:"first" doc:"start of the first window; of a stopped stream the end of the last window with an event"`

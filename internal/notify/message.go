@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,7 +53,7 @@ func (m *message) edge() string {
 
 // link leads to the first window that is bad.
 func (m *message) link() string {
-	if m.page == "" || m.incident.Cause == store.CauseStopped {
+	if m.page == "" || m.incident.Edge == (store.Edge{}) {
 		return m.page
 	}
 	return fmt.Sprintf("%s/w/%s/%s?edge=%s", strings.TrimRight(m.page, "/"), url.PathEscape(m.incident.Stream),
@@ -106,16 +107,21 @@ func (m *message) cloudEvent() ([]byte, error) {
 	})
 }
 
+// paging are the causes, beside loss, that are critical: budgets that burn fast.
+var paging = []store.Cause{
+	store.BurnCause(store.Completeness, false), store.BurnCause(store.Timeliness, false), store.BurnCause(store.Latency, false), store.BurnCause(store.Validity, false),
+}
+
 // alert is the message as Alertmanager's API v2 has it. While the incident is open it ends a few repeats from now, so that it ends by itself where
 // nobody repeats it any more.
 func (m *message) alert(c Config) ([]byte, error) {
 	i := &m.incident
 	severity := "critical"
-	if i.Cause != store.CauseLoss {
+	if i.Cause != store.CauseLoss && !slices.Contains(paging, i.Cause) {
 		severity = "warning"
 	}
 	labels := map[string]string{
-		"alertname": "Rollcall_" + string(i.Cause), "stream": i.Stream, "cause": string(i.Cause), "severity": severity, "incident": i.ID.String(),
+		"alertname": "Rollcall_" + strings.ReplaceAll(string(i.Cause), "-", "_"), "stream": i.Stream, "cause": string(i.Cause), "severity": severity, "incident": i.ID.String(),
 	}
 	if m.edge() != "" {
 		labels["edge"] = m.edge()

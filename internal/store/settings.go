@@ -58,7 +58,7 @@ func (s *Store) Settings(ctx context.Context, streams []string) (map[string]Sett
 }
 
 // readDocument reads from the settings as given what they say of incidents.
-func (v *Settings) readDocument() error {
+func (s *Settings) readDocument() error {
 	var d struct {
 		Objectives struct {
 			Completeness     float64 `json:"completeness"`
@@ -69,20 +69,20 @@ func (v *Settings) readDocument() error {
 		} `json:"objectives"`
 		AlertOn []Cause `json:"alertOn"`
 	}
-	if len(v.Document) == 0 {
+	if len(s.Document) == 0 {
 		return nil
 	}
-	if err := json.Unmarshal(v.Document, &d); err != nil {
-		return fmt.Errorf("settings of %s: %w", v.Stream, err)
+	if err := json.Unmarshal(s.Document, &d); err != nil {
+		return fmt.Errorf("settings of %s: %w", s.Stream, err)
 	}
 	o := d.Objectives
-	v.AlertOn = d.AlertOn
-	v.Objectives = Objectives{
+	s.AlertOn = d.AlertOn
+	s.Objectives = Objectives{
 		Completeness: o.Completeness, Timeliness: o.Timeliness, Validity: o.Validity,
 		LatencyP99: time.Duration(o.LatencyP99Millis) * time.Millisecond, Timely: time.Duration(o.TimelySeconds) * time.Second,
 	}
-	if v.Objectives.Timely == 0 {
-		v.Objectives.Timely = DefaultTimely
+	if s.Objectives.Timely == 0 {
+		s.Objectives.Timely = DefaultTimely
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ describe('an open incident', () => {
     expect(incidentSentence({ ...one, cause: 'delayed' })).toBe('40 events of flights are delayed before sink, in the window of Sun 22 Nov 05:01 UTC.');
     expect(incidentSentence({ ...one, cause: 'invalid', events: 1 })).toBe('1 event of flights breaks its schema at sink, in the window of Sun 22 Nov 05:01 UTC.');
     expect(incidentSentence({ ...one, cause: 'corrupt' })).toBe('40 events of flights are corrupt at sink, in the window of Sun 22 Nov 05:01 UTC.');
-    expect(incidentSentence({ ...stopped, cause: 'burn', text: '[BURN] flights: the budget is used up' })).toBe('flights: the budget is used up.');
+    expect(incidentSentence({ ...stopped, cause: 'burn-latency', text: '[BURN] flights: the budget is used up' })).toBe('flights: the budget is used up.');
     expect(incidentPaint({ ...one, cause: 'delayed' })).toMatchObject({ shape: 'question', label: 'Delayed' });
   });
   it('says who looks after it, and that it is silenced', () => {

@@ -6,13 +6,13 @@ import { clock, day, hourKey, stamp } from '../../text/time';
 
 /** What is said instead of the state's word where an incident is neither a loss nor unknown. */
 const labels: Record<string, string> = {
-  stopped: 'Stopped', delayed: 'Delayed', invalid: 'Invalid', corrupt: 'Corrupt', duplicated: 'Duplicated', burn: 'Objective',
+  stopped: 'Stopped', delayed: 'Delayed', invalid: 'Invalid', corrupt: 'Corrupt', duplicated: 'Duplicated',
 };
 
 /** The state of what an incident is about: a loss looks incomplete, all else unknown, and says what it is. */
 export function incidentPaint(i: Incident): Paint {
   if (i.cause === 'loss') return paint('incomplete');
-  const label = labels[i.cause];
+  const label = i.cause.startsWith('burn-') ? 'Objective' : labels[i.cause];
   return label === undefined ? paint('unknown') : { ...paint('unknown'), label };
 }
 
@@ -31,7 +31,7 @@ function what(i: Incident): string {
   const first = Date.parse(i.firstBad);
   const from = `${day(first)} ${clock(first)}`;
   if (i.cause === 'stopped') return `${i.stream} has had no event since ${from} UTC`;
-  if (i.cause === 'burn') return i.text.replace(/^\[BURN\] /, '').replace(/\.$/, '');
+  if (i.cause.startsWith('burn-')) return i.text.replace(/^\[BURN\] /, '').replace(/\.$/, '');
   const [before, after] = (i.edge ?? '..').split('..');
   const where = i.bad === 1 ? `in the window of ${from} UTC` : `in ${count(i.bad)} windows from ${from} UTC on`;
   if (i.cause === 'loss') return `${count(i.lost)} of ${plural(i.expected, 'event')} of ${i.stream} ${i.lost === 1 ? 'is' : 'are'} missing after ${before}, ${where}`;
