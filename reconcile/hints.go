@@ -108,7 +108,8 @@ func (r *Reader) tallyWindow(ctx context.Context, t *tally, w *window, edge stor
 	if !w.mentioned() {
 		return nil
 	}
-	var bad []*part
+	var bad, good []*part
+	var rest uint64 // events of good sources
 	bySource := map[wire.UID]pair{}
 	for p, err := range numberedParts(ctx, r.store, []store.WindowKey{w.key()}, wire.UID{}, set == twice) {
 		if err != nil {
@@ -121,14 +122,27 @@ func (r *Reader) tallyWindow(ctx context.Context, t *tally, w *window, edge stor
 		n := pair{card(sets[set]), max(card(expected), card(p.seen(edge.To)))}
 		t.bad, t.all = t.bad+n.bad, t.all+n.all
 		bySource[p.source] = n
-		if n.bad > 0 && len(bad) < hintKeys {
+		if n.bad == 0 {
+			rest += n.all
+		}
+		switch {
+		case n.bad > 0 && len(bad) < hintKeys:
 			bad = append(bad, p)
+		case n.bad == 0 && len(good) < hintKeys:
+			good = append(good, p)
 		}
 	}
 	if err := r.tallyHosts(ctx, t, w, bySource); err != nil {
 		return err
 	}
-	return r.tallyEmitters(ctx, t, w, edge, set, bad)
+	if err := r.tallyEmitters(ctx, t, w, edge, set, bad, 1); err != nil || len(bad) == 0 {
+		return err
+	}
+	var read uint64 // of the good sources looked at
+	for _, p := range good {
+		read += bySource[p.source].all
+	}
+	return r.tallyEmitters(ctx, t, w, edge, set, good, float64(rest)/float64(max(read, 1)))
 }
 
 // tallyHosts counts the events of sources by the hosts that the first hops reported them on.
@@ -153,11 +167,12 @@ func (r *Reader) tallyHosts(ctx context.Context, t *tally, w *window, bySource m
 	return nil
 }
 
-// tallyEmitters counts which emitters of the earlier hop took over what is bad, and all they took over of the same sources.
-func (r *Reader) tallyEmitters(ctx context.Context, t *tally, w *window, edge store.Edge, set list, bad []*part) error {
-	keys := make([]store.RollKey, len(bad))
+// tallyEmitters counts which emitters of the earlier hop took over what is bad of some sources, and all they took over of them, times a factor where
+// these sources stand for more.
+func (r *Reader) tallyEmitters(ctx context.Context, t *tally, w *window, edge store.Edge, set list, some []*part, factor float64) error {
+	keys := make([]store.RollKey, len(some))
 	parts := map[wire.UID]*part{}
-	for n, p := range bad {
+	for n, p := range some {
 		keys[n] = store.RollKey{WindowKey: w.key(), Hop: edge.From, Source: p.source}
 		parts[p.source] = p
 	}
@@ -173,7 +188,7 @@ func (r *Reader) tallyEmitters(ctx context.Context, t *tally, w *window, edge st
 		}
 		sets, _ := parts[one.Source].compare(&w.closing.graph, edge)
 		e := t.emitters[one.Emitter]
-		e.all += card(one.Seen)
+		e.all += uint64(float64(card(one.Seen)) * factor)
 		e.bad += card(and(sets[set], one.Seen))
 	}
 	return nil
@@ -231,100 +246,6 @@ func portion(n, of uint64, name string) string {
 		return name + " only"
 	}
 	return percent(n, of) + " " + name
-}
-
-// heldHints says what holds windows that are not closed: an emitter's spool, a dark or slow emitter, a lane.
-func (r *Reader) heldHints(ctx context.Context, i *store.Incident, verdicts []store.Verdict, now time.Time) ([]store.Hint, error) {
-	if i.Cause != store.CauseDelayed && i.Cause != store.CauseUnknown {
-		return nil, nil
-	}
-	found, err := r.store.EmittersSince(ctx, []string{i.Stream}, now.Add(-hintSpool))
-	if err != nil {
-		return nil, err
-	}
-	emitters := found[i.Stream]
-	return append(spoolHints(emitters), reasonHints(verdicts, emitters)...), nil
-}
-
-// hintSpool is how far back emitters that closed meanwhile are still asked what they hold.
-const hintSpool = 10 * time.Minute
-
-// spoolHints says who holds the events that were not handed on, by their last reports.
-func spoolHints(emitters []store.Emitter) []store.Hint {
-	var all uint64
-	for n := range emitters {
-		all += emitters[n].SpoolEvents
-	}
-	var hints []store.Hint
-	for n := range emitters {
-		e := &emitters[n]
-		if e.SpoolEvents == 0 {
-			continue
-		}
-		name := onHost(e.Hop, e.Host, e.ID.String())
-		hints = append(hints, store.Hint{
-			Kind: "emitter", Name: e.ID.String(), Events: e.SpoolEvents, Of: all, Short: name + " holds them",
-			Evidence: fmt.Sprintf("%s holds %s of the %s events that are spooled", name, number(e.SpoolEvents), number(all)),
-		})
-	}
-	return hints
-}
-
-func onHost(hop, host, otherwise string) string {
-	if host != "" {
-		return hop + " on " + host
-	}
-	return hop + " " + otherwise
-}
-
-// reasonHints says which emitters and lanes hold the windows, out of how many of their hop there are.
-func reasonHints(verdicts []store.Verdict, emitters []store.Emitter) []store.Hint {
-	of := map[string]int{}
-	for n := range emitters {
-		if emitters[n].ClosedAt.IsZero() && emitters[n].EndedAt.IsZero() {
-			of[emitters[n].Hop]++
-		}
-	}
-	named := map[[3]string]uint64{} // hop, emitter or lane, and how it is called
-	var all uint64
-	for n := range verdicts {
-		for _, r := range verdicts[n].Reasons {
-			switch {
-			case r.Emitter != "":
-				named[[3]string{r.Hop, r.Emitter, onHost(r.Hop, r.Host, r.Emitter) + doing(r.Code)}]++
-			case r.Lane != "":
-				named[[3]string{r.Hop, "", "partition " + r.Lane + " of " + r.Hop + doing(r.Code)}]++
-			default:
-				continue
-			}
-			all++
-		}
-	}
-	var hints []store.Hint
-	for key, times := range named {
-		h := store.Hint{Kind: "emitter", Name: key[1], Events: times, Of: all, Short: key[2]}
-		if key[1] == "" {
-			h.Kind, h.Name = "lane", key[2]
-		}
-		h.Evidence = fmt.Sprintf("%s: it is %s of the %s reasons why the windows are open", key[2], number(times), number(all))
-		if peers := of[key[0]]; h.Kind == "emitter" && peers > 0 {
-			h.Share = 1 / float64(peers+1)
-			h.Evidence += fmt.Sprintf(", and one of %s instances of %s", number(uint64(peers)), key[0])
-		}
-		hints = append(hints, h)
-	}
-	return hints
-}
-
-// doing says in words what the code of a reason says of a lane.
-func doing(code string) string {
-	switch code {
-	case "emitter-dark", "lane-dark":
-		return " is dark"
-	case "report-missing":
-		return " misses a report"
-	}
-	return " is behind"
 }
 
 // sinceHints says since when everything is missing: from a window on all that was expected.

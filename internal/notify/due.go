@@ -20,6 +20,7 @@ type due struct {
 	leader wire.UID // of what is not sent but written down as joined: the incident that was told
 	same   bool     // it is told again, and nothing is new
 	events uint64   // what a later one is compared with
+	also   []string // edges of incidents that are told with it
 }
 
 // trouble is what several incidents have in common where one comes and goes.
@@ -38,14 +39,22 @@ type look struct {
 	told map[wire.UID]store.Told // of what was last told open
 	lead map[trouble]wire.UID    // incidents that were told, ended a moment ago, and may begin again
 	held map[wire.UID]bool       // leaders of what has not been calm for long
+	dark map[string]*first       // by stream, what was told first of the unknown windows of its edges
 	due  []due
+}
+
+// first is an incident that others may join.
+type first struct {
+	id     wire.UID
+	opened time.Time
+	now    int // one more than its place among what is due; 0: it was told before
 }
 
 // due lists what the receiver must be told: what is open and was not told so, what got worse, what was told open and is over, and for Alertmanager also
 // what goes on. An incident that is over is told so once it has been calm for a while; one of the same stream, edge and cause that opens in that time
 // is the same trouble, and nobody is called again.
 func (l *line) due(ctx context.Context) ([]due, error) {
-	k := look{line: l, now: l.Now(), told: map[wire.UID]store.Told{}, lead: map[trouble]wire.UID{}, held: map[wire.UID]bool{}}
+	k := look{line: l, now: l.Now(), told: map[wire.UID]store.Told{}, lead: map[trouble]wire.UID{}, held: map[wire.UID]bool{}, dark: map[string]*first{}}
 	open, err := l.Store.Incidents(ctx, store.IncidentFilter{State: store.IncidentOpen})
 	if err != nil {
 		return nil, err
@@ -110,8 +119,12 @@ func (k *look) leader(id wire.UID) wire.UID {
 // noteLeaders finds what may begin again and what has not been calm for long.
 func (k *look) noteLeaders(open, over []store.Incident) {
 	for n := range open {
-		if _, told := k.told[open[n].ID]; told {
-			k.held[k.leader(open[n].ID)] = true
+		i := &open[n]
+		if t, told := k.told[i.ID]; told {
+			k.held[k.leader(i.ID)] = true
+			if f := k.dark[i.Stream]; i.Cause == store.CauseUnknown && t.Outcome != joined && (f == nil || i.OpenedAt.After(f.opened)) {
+				k.dark[i.Stream] = &first{id: i.ID, opened: i.OpenedAt}
+			}
 		}
 	}
 	for n := range over {
@@ -126,14 +139,18 @@ func (k *look) noteLeaders(open, over []store.Incident) {
 // goesOn decides on an open incident.
 func (k *look) goesOn(i *store.Incident, acked bool) {
 	t, told := k.told[i.ID]
-	d := due{Incident: *i, state: store.IncidentOpen, events: i.Events}
+	d := due{Incident: *i, state: store.IncidentOpen, events: perWindow(i)}
 	if !told {
 		if i.Hold < 0 || k.now.Sub(i.Since) < k.config.Hold+i.Hold {
 			return
 		}
 		if leader, again := k.lead[troubleOf(i)]; again {
 			d.leader = leader
-			k.held[leader] = true
+		} else if i.Cause == store.CauseUnknown {
+			d.leader = k.darkWith(i)
+		}
+		if d.leader != (wire.UID{}) {
+			k.held[d.leader] = true
 		}
 		k.due = append(k.due, d)
 		return
@@ -150,15 +167,35 @@ func (k *look) goesOn(i *store.Incident, acked bool) {
 	}
 }
 
+// darkWith returns the incident that tells of an unknown edge where another edge of the stream went unknown about then: what goes dark together is
+// one call. It is zero where this one is the first.
+func (k *look) darkWith(i *store.Incident) wire.UID {
+	f := k.dark[i.Stream]
+	if f == nil || i.OpenedAt.Sub(f.opened).Abs() >= k.config.Calm {
+		k.dark[i.Stream] = &first{id: i.ID, opened: i.OpenedAt, now: len(k.due) + 1}
+		return wire.UID{}
+	}
+	if f.now > 0 {
+		k.due[f.now-1].also = append(k.due[f.now-1].also, i.Edge.From+"→"+i.Edge.To)
+	}
+	return f.id
+}
+
+// perWindow is how many events each window that is bad has on average, rounded up.
+func perWindow(i *store.Incident) uint64 {
+	n := uint64(max(i.Bad, 1))
+	return (i.Events + n - 1) / n
+}
+
 // again says whether Alertmanager must hear that it goes on.
 func (k *look) again(t *store.Told) bool {
 	return k.receiver.Type == Alertmanager && t.Outcome != joined && k.now.Sub(t.At) >= k.config.Resend
 }
 
-// worse says why an incident that was told is told again: it concerns many times as many events as then, or nobody took notice of it.
+// worse says why an incident that was told is told again: its windows have many times as many events as then, or nobody took notice of it.
 func (k *look) worse(i *store.Incident, t *store.Told, acked bool) string {
-	if times := k.config.Worse; times > 0 && t.Events > 0 && i.Events >= t.Events*uint64(times) {
-		return fmt.Sprintf("%d times as many events as when it was last told", i.Events/t.Events)
+	if times := k.config.Worse; times > 0 && t.Events > 0 && perWindow(i) >= t.Events*uint64(times) {
+		return fmt.Sprintf("%d times as many events a window as when it was last told", perWindow(i)/t.Events)
 	}
 	since := t.First
 	if i.Since.After(since) {

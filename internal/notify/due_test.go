@@ -42,7 +42,7 @@ func TestALossTenTimesAsGreatAsToldIsToldAgainAndAnyLessIsNot(t *testing.T) {
 	s.until("the second call", func() bool { return s.counted("hook", sent) == 2 })
 	s.idle()
 	got := r.texts(t)
-	if len(got) != 2 || !strings.HasPrefix(got[1], "[ESCALATED] [LOSS] flights") || !strings.HasSuffix(got[1], "10 times as many events as when it was last told") {
+	if len(got) != 2 || !strings.HasPrefix(got[1], "[ESCALATED] [LOSS] flights") || !strings.HasSuffix(got[1], "10 times as many events a window as when it was last told") {
 		t.Fatalf("%q", got)
 	}
 	s.put(done())

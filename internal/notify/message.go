@@ -16,6 +16,7 @@ type message struct {
 	incident store.Incident
 	state    string       // what is told: open, escalated, resolved
 	why      string       // it is told again
+	also     []string     // edges that went unknown with it
 	hints    []store.Hint // what its events have in common, what accounts for most first
 	host     string       // that had a lost event last
 	page     string
@@ -34,6 +35,9 @@ func (m *message) text() string {
 		text += ", " + m.hints[0].Short
 	case m.host != "":
 		text += ", last seen on " + m.host
+	}
+	if len(m.also) > 0 {
+		text += "; and " + strings.Join(m.also, ", ")
 	}
 	if m.state == store.IncidentEscalated {
 		text = "[ESCALATED] " + text + "; " + m.why

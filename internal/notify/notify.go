@@ -45,7 +45,8 @@ type Deps struct {
 	Hints    Hints // nil: nothing more is looked up
 	Registry prometheus.Registerer
 	Log      *slog.Logger
-	Now      func() time.Time // nil: time.Now
+	Now      func() time.Time  // nil: time.Now
+	Calls    http.RoundTripper // what calls go through; nil: straight over the network, with every address checked when it is dialled
 }
 
 // Config says whom to tell and how patiently; zero values take the defaults.
@@ -55,7 +56,7 @@ type Config struct {
 	Every     time.Duration // how often is looked what is to be sent; 2 s
 	Hold      time.Duration // how long an incident must stand before anybody is called; 30 s, negative: none
 	Calm      time.Duration // how long an incident must be over before that is told, and a next one is not the same trouble; 5 min, negative: none
-	Worse     int           // how many times as many events as told make an incident worse; 10, negative: never
+	Worse     int           // how many times as many events a window as told make an incident worse; 10, negative: never
 	Unacked   time.Duration // after how long an open incident that nobody took notice of is told again, once; 30 min, negative: never
 	Timeout   time.Duration // of one attempt, from the dialling to the end of the answer; 10 s
 	First     time.Duration // wait after a first failed attempt, doubled up to Most; 5 s
@@ -113,6 +114,9 @@ func New(deps Deps, config Config) (*Notifier, error) {
 		}
 		if slices.ContainsFunc(n.targets, func(o *target) bool { return o.Name == t.Name }) {
 			return nil, fmt.Errorf("notify: receiver %s: two receivers have this name", t.Name)
+		}
+		if deps.Calls != nil {
+			t.client.Transport = deps.Calls
 		}
 		n.targets = append(n.targets, t)
 	}

@@ -66,7 +66,7 @@ func configurationPage(t *testing.T) string {
 	b.WriteString("\n## Notifications\n\n" +
 		"Who is called of incidents stands under `notify:` in the file; [how to](../how-to/be-called-when-events-are-lost.md). `page` is the address of the page, for\n" +
 		"links. `hold` (30s) is how long an incident must stand before anybody is called, `calm` (5m) how long it must be over before that is told, `unacked` (30m) after how\n" +
-		"long one that nobody acknowledged is told again, and `worse` (10) how many times as many events as told are told again; a negative one is none. `receivers` is a list:\n\n| key | meaning |\n|---|---|\n")
+		"long one that nobody acknowledged is told again, and `worse` (10) how many times as many events a window as told are told again; a negative one is none. `receivers` is a list:\n\n| key | meaning |\n|---|---|\n")
 	for i := range reflect.TypeFor[cli.Receiver]().NumField() {
 		name := reflect.TypeFor[cli.Receiver]().Field(i).Tag.Get("yaml")
 		if receiverMeanings[name] == "" {

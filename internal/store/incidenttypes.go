@@ -93,7 +93,7 @@ type Told struct {
 	Attempts uint32
 	Detail   string
 	At       time.Time
-	Events   uint64    // Events of the incident then
+	Events   uint64    // that each bad window of the incident had then, on average
 	First    time.Time // when it was first told; only of ToldOpen
 }
 
