@@ -130,3 +130,20 @@ func TestObjectivesCountWhatIsLostLateSlowAndInvalid(t *testing.T) {
 		t.Fatalf("%+v, %v", found, err)
 	}
 }
+
+func TestOldHoursAreSummedAgainOnlyWhereTheirWindowsWereJudged(t *testing.T) {
+	now := five.Add(30 * time.Minute)
+	w := &work{now: now, windows: map[time.Time]bool{five: true}, settings: store.DefaultSettings("orders")}
+	if got := w.budgetQueries(); len(got) > 0 {
+		t.Errorf("a report between two examinations has %d sums made", len(got))
+	}
+	w.windows[five.Add(-26*time.Hour+time.Minute)], w.windows[five.Add(-25*time.Hour)] = true, true
+	w.derived = []time.Time{five.Add(29 * time.Minute)}
+	var hours []string
+	for _, q := range w.budgetQueries() {
+		hours = append(hours, q.From.Format("02T15")+" "+q.To.Format("02T15"))
+	}
+	if diff := gocmp.Diff([]string{"22T03 22T06", "21T03 21T05"}, hours); diff != "" {
+		t.Error(diff)
+	}
+}

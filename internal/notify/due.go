@@ -21,6 +21,7 @@ type due struct {
 	same   bool     // it is told again, and nothing is new
 	events uint64   // what a later one is compared with
 	also   []string // edges of incidents that are told with it
+	plain  bool     // it is told without what could be found out: too much is due at once
 }
 
 // trouble is what several incidents have in common where one comes and goes.
@@ -244,6 +245,9 @@ func (k *look) ends(i *store.Incident) {
 	k.due = append(k.due, d)
 }
 
+// hintsARound is of how many incidents more is found out in one round: where a thousand streams are in trouble, those who are called must not wait for it.
+const hintsARound = 20
+
 // allowed leaves out what is silenced and what failed a moment ago.
 func (l *line) allowed(all []due, silences []store.Silence, now time.Time) []due {
 	var allowed []due
@@ -254,6 +258,7 @@ func (l *line) allowed(all []due, silences []store.Silence, now time.Time) []due
 			muted = muted || silences[n].Mutes(&d.Incident, now)
 		}
 		if !muted && !l.waits(key{d.ID, d.state}, now) {
+			d.plain = len(allowed) >= hintsARound
 			allowed = append(allowed, *d)
 		}
 	}

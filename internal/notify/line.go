@@ -156,7 +156,7 @@ func (l *line) count(outcome string) { l.outcomes.WithLabelValues(l.receiver.Nam
 // message is what is sent of an incident. That nothing more can be found out must not keep anybody from being called.
 func (l *line) message(ctx context.Context, d *due, now time.Time) message {
 	m := message{incident: d.Incident, state: d.state, why: d.why, also: d.also, now: now, page: l.config.Page}
-	if d.State() != store.IncidentOpen {
+	if d.State() != store.IncidentOpen || d.plain {
 		return m
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(l.config.Timeout, hintTime))
