@@ -72,7 +72,7 @@ func (w *work) touched(standing map[store.WindowKey][]store.Verdict) []store.Ver
 	var touched []store.Verdict
 	for start := range w.windows {
 		for _, v := range standing[store.WindowKey{Stream: w.stream, Start: start}] {
-			marks := watchesMarks(&w.settings) && v.Invalid+v.Corrupt+v.Duplicated > 0
+			marks := watchesMarks(&w.settings) && v.Settled() && v.Invalid+v.Corrupt+v.Duplicated > 0
 			if v.State == store.Unknown || v.State == store.Incomplete || v.Revision > 1 || marks {
 				touched = append(touched, v)
 			}
@@ -81,11 +81,11 @@ func (w *work) touched(standing map[store.WindowKey][]store.Verdict) []store.Ver
 	return touched
 }
 
-// marked stands in for the open incidents that end when later windows are good: of streams where windows were judged, their last windows.
+// marked stands in for the open incidents that end when later windows are good: of streams that were examined up to a later instant, their last windows.
 func (p *pass) marked(ctx context.Context, group []*work) (map[string][]store.Verdict, error) {
 	var watching []string
 	for _, w := range group {
-		if watchesMarks(&w.settings) && len(w.windows) > 0 {
+		if watchesMarks(&w.settings) && len(w.derived) > 0 {
 			watching = append(watching, w.stream)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -60,11 +61,15 @@ var hintSets = map[store.Cause]list{
 	store.CauseLoss: missing, store.CauseDelayed: missing, store.CauseInvalid: invalid, store.CauseCorrupt: corrupt, store.CauseDuplicated: twice,
 }
 
+// plainest are the kinds of hints in the order in which people understand them: of hints that account for the same the plainest is told first.
+var plainest = []string{"since", "schema", "host", "emitter", "lane"}
+
 // rank leaves out what chance would give as well, and puts what accounts for most first.
 func rank(hints []store.Hint) []store.Hint {
 	hints = slices.DeleteFunc(hints, func(h store.Hint) bool { return h.Weight() < leastWeight })
+	weight := func(h store.Hint) float64 { return math.Round(100 * h.Weight()) }
 	slices.SortStableFunc(hints, func(a, b store.Hint) int {
-		return cmp.Or(cmp.Compare(b.Weight(), a.Weight()), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(weight(b), weight(a)), cmp.Compare(slices.Index(plainest, a.Kind), slices.Index(plainest, b.Kind)), cmp.Compare(a.Name, b.Name))
 	})
 	return hints[:min(len(hints), maxHints)]
 }

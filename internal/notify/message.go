@@ -100,8 +100,12 @@ func (m *message) evidence() []string {
 // cloudEvent is the message as CloudEvents 1.0 has it, in structured mode. Its id is the same whenever the same is told: who got it twice can tell.
 func (m *message) cloudEvent() ([]byte, error) {
 	i := &m.incident
+	id := fmt.Sprintf("%s/%s/%d", i.ID, m.state, i.Since.UnixMilli())
+	if m.state == store.IncidentEscalated { // it may get worse more than once
+		id += fmt.Sprintf("/%d", i.Events)
+	}
 	return json.Marshal(map[string]any{
-		"specversion": "1.0", "id": fmt.Sprintf("%s/%s/%d", i.ID, m.state, i.Since.UnixMilli()), "source": "/rollcall/" + i.Stream,
+		"specversion": "1.0", "id": id, "source": "/rollcall/" + i.Stream,
 		"type": "io.rollcall.incident." + m.state, "subject": i.ID.String(), "time": i.Since.UTC(), "datacontenttype": "application/json",
 		"data": data{
 			Incident: i.ID.String(), Stream: i.Stream, Edge: m.edge(), Cause: string(i.Cause), State: m.state, First: i.First, Last: i.Last,

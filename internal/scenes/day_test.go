@@ -118,7 +118,7 @@ func TestADeployThatBreaksASchemaIsNamedByItsVersion(t *testing.T) {
 		settings := store.DefaultSettings(stream)
 		settings.Objectives.Validity = 0.999
 		m.settings[stream] = settings
-	}, map[string]func(){"03:00:30": deploy(true), "03:20:00": deploy(false)}, notify.Config{})
+	}, map[string]func(){"03:00:30": deploy(true), "03:20:00": deploy(false)}, notify.Config{Unacked: -1})
 	c.wantTold("[INVALID] flights app→sink 03:00Z: … flights version 7 only", "[RESOLVED] flights app→sink 03:00Z: none invalid")
 }
 
@@ -127,6 +127,37 @@ func missing(c *scene, host int, from, to string) func(*batch, string) bool {
 	return func(b *batch, hop string) bool {
 		at := b.made.Format("15:04:05")
 		return hop == "sink" && b.source == c.apps[host].id && at >= from && at < to
+	}
+}
+
+func TestALossThatUsesUpTheBudgetCallsOfTheObjectiveToo(t *testing.T) {
+	c := play(t, 6*time.Hour, 25, []string{"sink"}, func(c *scene, m *memory) {
+		c.loses = missing(c, 3, "03:00:00", "03:40:00")
+		settings := store.DefaultSettings(stream)
+		settings.Objectives.Completeness = 0.999
+		m.settings[stream] = settings
+	}, nil, notify.Config{Unacked: -1})
+	c.wantTold(
+		"[LOSS] flights app→sink 03:00Z: 100 of 2\u2009500 missing, web-4 only",
+		"[BURN] flights 03:00Z: … lost in 3 d, 1.08 times what the objective of 99.9 % allows", // of a stream that has not three days yet
+		"[BURN] flights 03:00Z: … lost in 1 h, 16 times what the objective of 99.9 % allows",
+		"[RESOLVED] flights 03:00Z: the budget of completeness no longer burns too fast",
+	)
+}
+
+func TestPlannedWorkUnderASilenceCallsNobodyAndHidesNothing(t *testing.T) {
+	var c *scene
+	var m *memory
+	c = play(t, 2*time.Hour, 5, []string{"relay", "sink"}, func(s *scene, k *memory) {
+		c, m = s, k
+		k.silences = []store.Silence{{ID: wire.UID{15: 1}, Stream: stream, Starts: c.now(), Ends: c.now().Add(time.Hour), Author: "ada", Reason: "the warehouse moves"}}
+	}, map[string]func(){
+		"00:20:00": func() { c.hops[1].mute = true }, "00:40:00": func() { c.hops[1].mute = false },
+		"00:55:00": func() { c.hops[1].mute = true }, "01:20:00": func() { c.hops[1].mute = false },
+	}, notify.Config{})
+	c.wantTold("01:00 [UNKNOWN] flights relay→sink 00:00Z", "[RESOLVED] flights relay→sink") // what is still open when the silence ends
+	if found, err := m.Incidents(t.Context(), store.IncidentFilter{}); err != nil || len(found) != 2 {
+		t.Errorf("kept: %d incidents, %v", len(found), err)
 	}
 }
 
