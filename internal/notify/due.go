@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rollcallhq/rollcall/audit/wire"
@@ -40,7 +41,9 @@ type look struct {
 	told map[wire.UID]store.Told // of what was last told open
 	lead map[trouble]wire.UID    // incidents that were told, ended a moment ago, and may begin again
 	held map[wire.UID]bool       // leaders of what has not been calm for long
-	dark map[string]*first       // by stream, what was told first of the unknown windows of its edges
+	open map[wire.UID]bool
+	mute []store.Silence
+	dark map[string]*first // by stream, what was told first of the unknown windows of its edges
 	due  []due
 }
 
@@ -55,7 +58,7 @@ type first struct {
 // what goes on. An incident that is over is told so once it has been calm for a while; one of the same stream, edge and cause that opens in that time
 // is the same trouble, and nobody is called again.
 func (l *line) due(ctx context.Context) ([]due, error) {
-	k := look{line: l, now: l.Now(), told: map[wire.UID]store.Told{}, lead: map[trouble]wire.UID{}, held: map[wire.UID]bool{}, dark: map[string]*first{}}
+	k := look{line: l, now: l.Now(), told: map[wire.UID]store.Told{}, lead: map[trouble]wire.UID{}, held: map[wire.UID]bool{}, open: map[wire.UID]bool{}, dark: map[string]*first{}}
 	open, err := l.Store.Incidents(ctx, store.IncidentFilter{State: store.IncidentOpen})
 	if err != nil {
 		return nil, err
@@ -64,14 +67,16 @@ func (l *line) due(ctx context.Context) ([]due, error) {
 	if err != nil {
 		return nil, err
 	}
-	silences, err := l.Store.Silences(ctx, k.now)
-	if err != nil {
+	if k.mute, err = l.Store.Silences(ctx, k.now); err != nil {
 		return nil, err
 	}
 	for _, t := range told {
 		k.told[t.Incident] = t
 	}
-	over, err := l.over(ctx, open, told)
+	for n := range open {
+		k.open[open[n].ID] = true
+	}
+	over, err := k.over(ctx, told)
 	if err != nil {
 		return nil, err
 	}
@@ -86,25 +91,26 @@ func (l *line) due(ctx context.Context) ([]due, error) {
 	for n := range over {
 		k.ends(&over[n])
 	}
-	return l.allowed(k.due, silences, k.now), nil
+	return k.allowed(), nil
 }
 
 // over reads the incidents that were told open and are so no more.
-func (l *line) over(ctx context.Context, open []store.Incident, told []store.Told) ([]store.Incident, error) {
-	still := map[wire.UID]bool{}
-	for n := range open {
-		still[open[n].ID] = true
-	}
+func (k *look) over(ctx context.Context, told []store.Told) ([]store.Incident, error) {
 	var ids []wire.UID
 	for _, t := range told {
-		if !still[t.Incident] {
+		if !k.open[t.Incident] {
 			ids = append(ids, t.Incident)
 		}
 	}
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	return l.Store.Incidents(ctx, store.IncidentFilter{IDs: ids})
+	return k.Store.Incidents(ctx, store.IncidentFilter{IDs: ids})
+}
+
+// muted says whether nobody is to be called of the incident now. What is muted leads nothing: who joined it would not be told of either.
+func (k *look) muted(i *store.Incident) bool {
+	return slices.ContainsFunc(k.mute, func(v store.Silence) bool { return v.Mutes(i, k.now) })
 }
 
 // leader is the incident that was told, where this one joined it.
@@ -123,7 +129,7 @@ func (k *look) noteLeaders(open, over []store.Incident) {
 		i := &open[n]
 		if t, told := k.told[i.ID]; told {
 			k.held[k.leader(i.ID)] = true
-			if f := k.dark[i.Stream]; i.Cause == store.CauseUnknown && t.Outcome != joined && (f == nil || i.OpenedAt.After(f.opened)) {
+			if f := k.dark[i.Stream]; i.Cause == store.CauseUnknown && t.Outcome == sent && (f == nil || i.OpenedAt.After(f.opened)) {
 				k.dark[i.Stream] = &first{id: i.ID, opened: i.OpenedAt}
 			}
 		}
@@ -132,7 +138,10 @@ func (k *look) noteLeaders(open, over []store.Incident) {
 		i := &over[n]
 		if i.State() == store.IncidentResolved && k.now.Sub(i.Since) < k.config.Calm {
 			leader := k.leader(i.ID)
-			k.held[leader], k.lead[troubleOf(i)] = true, leader
+			k.held[leader] = true
+			if k.told[leader].Outcome == sent {
+				k.lead[troubleOf(i)] = leader
+			}
 		}
 	}
 }
@@ -142,10 +151,10 @@ func (k *look) goesOn(i *store.Incident, acked bool) {
 	t, told := k.told[i.ID]
 	d := due{Incident: *i, state: store.IncidentOpen, events: perWindow(i)}
 	if !told {
-		if i.Hold < 0 || k.now.Sub(i.Since) < k.config.Hold+i.Hold {
+		if i.Hold < 0 || k.muted(i) || k.now.Sub(i.Since) < k.config.Hold+i.Hold {
 			return
 		}
-		if leader, again := k.lead[troubleOf(i)]; again {
+		if leader, again := k.lead[troubleOf(i)]; again && !k.grew(i, k.told[leader].Events) {
 			d.leader = leader
 		} else if i.Cause == store.CauseUnknown {
 			d.leader = k.darkWith(i)
@@ -156,8 +165,8 @@ func (k *look) goesOn(i *store.Incident, acked bool) {
 		k.due = append(k.due, d)
 		return
 	}
-	if t.Outcome == joined {
-		return
+	if leader, there := k.told[k.leader(i.ID)]; there {
+		t.Events = leader.Events // what was told last of the same trouble
 	}
 	if d.why = k.worse(i, &t, acked); d.why != "" {
 		d.state = store.IncidentEscalated
@@ -195,24 +204,39 @@ func (k *look) again(t *store.Told) bool {
 
 // worse says why an incident that was told is told again: its windows have many times as many events as then, or nobody took notice of it.
 func (k *look) worse(i *store.Incident, t *store.Told, acked bool) string {
-	if times := k.config.Worse; times > 0 && t.Events > 0 && perWindow(i) >= t.Events*uint64(times) {
+	if k.grew(i, t.Events) {
 		return fmt.Sprintf("%d times as many events a window as when it was last told", perWindow(i)/t.Events)
+	}
+	if acked || !k.unseen(i.ID) {
+		return ""
 	}
 	since := t.First
 	if i.Since.After(since) {
 		since = i.Since
 	}
-	if waited := k.now.Sub(since); k.config.Unacked > 0 && !acked && t.State == store.IncidentOpen && waited >= k.config.Unacked {
+	if waited := k.now.Sub(since); waited >= k.config.Unacked {
 		return fmt.Sprintf("nobody took notice of it in %s", waited.Truncate(time.Minute))
 	}
 	return ""
+}
+
+// grew says whether the incident's windows have many times as many events as were told.
+func (k *look) grew(i *store.Incident, told uint64) bool {
+	return k.config.Worse > 0 && told > 0 && perWindow(i) >= told*uint64(k.config.Worse)
+}
+
+// unseen says whether an incident may have to be told again since nobody took notice of it: not where the one that it joined is open and is told again itself.
+func (k *look) unseen(id wire.UID) bool {
+	t, told := k.told[id]
+	leader := k.leader(id)
+	return told && t.State == store.IncidentOpen && k.config.Unacked > 0 && (leader == id || !k.open[leader])
 }
 
 // acked reads of which of the open incidents that were told somebody took notice.
 func (k *look) acked(ctx context.Context, open []store.Incident) (map[wire.UID]bool, error) {
 	var ids []wire.UID
 	for n := range open {
-		if t, told := k.told[open[n].ID]; told && t.Outcome != joined && t.State == store.IncidentOpen && k.config.Unacked > 0 && k.now.Sub(t.First) >= k.config.Unacked {
+		if k.unseen(open[n].ID) && k.now.Sub(k.told[open[n].ID].First) >= k.config.Unacked {
 			ids = append(ids, open[n].ID)
 		}
 	}
@@ -249,15 +273,11 @@ func (k *look) ends(i *store.Incident) {
 const hintsARound = 20
 
 // allowed leaves out what is silenced and what failed a moment ago.
-func (l *line) allowed(all []due, silences []store.Silence, now time.Time) []due {
+func (k *look) allowed() []due {
 	var allowed []due
-	for n := range all {
-		d := &all[n]
-		muted := false
-		for n := range silences {
-			muted = muted || silences[n].Mutes(&d.Incident, now)
-		}
-		if !muted && !l.waits(key{d.ID, d.state}, now) {
+	for n := range k.due {
+		d := &k.due[n]
+		if !k.muted(&d.Incident) && !k.waits(key{d.ID, d.state}, k.now) {
 			d.plain = len(allowed) >= hintsARound
 			allowed = append(allowed, *d)
 		}

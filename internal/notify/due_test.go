@@ -116,3 +116,63 @@ func TestAnIncidentIsHeldBackAsLongAsItSays(t *testing.T) {
 	s.put(i)
 	s.until("the call", func() bool { return s.counted("hook", sent) == 1 })
 }
+
+// dark is an unknown incident of an edge of flights.
+func dark(n byte, edge store.Edge) store.Incident {
+	i := loss()
+	i.ID, i.Edge, i.Cause, i.Lost, i.Text = wire.UID{15: n}, edge, store.CauseUnknown, 0, "[UNKNOWN] flights "+edge.String()
+	return i
+}
+
+func TestWhatGoesDarkOnSeveralEdgesIsOneCallUnlessTheFirstIsMuted(t *testing.T) {
+	s, r := newScene(t), newReceiver(t, nil)
+	s.put(func() store.Incident { i := done(); i.Version = 9; return i }())
+	app, sink := store.Edge{From: "app", To: "relay"}, store.Edge{From: "relay", To: "sink"}
+	s.put(dark(5, app))
+	s.put(dark(6, sink))
+	silence := store.Silence{ID: wire.UID{15: 9}, Stream: "flights", Edge: app, Starts: five, Ends: time.Now().Add(time.Hour), Author: "ada", Reason: "planned work"}
+	if err := s.store.PutSilence(t.Context(), silence, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	stop := s.start(func(c *Config) { c.Calm = time.Hour }, Receiver{Name: "hook", Type: Webhook, URL: r.URL, AllowPrivate: true})
+	s.until("the call of the edge that is not muted", func() bool { return s.counted("hook", sent) == 1 })
+	s.idle()
+	if got := r.texts(t); len(got) != 1 || got[0] != "[UNKNOWN] flights relay..sink" {
+		t.Fatalf("%q", got)
+	}
+	stop()
+	other := newReceiver(t, nil)
+	silence.Ends, silence.EndedBy = time.Now(), "ada"
+	if err := s.store.PutSilence(t.Context(), silence, time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	s.start(func(c *Config) { c.Calm = time.Hour }, Receiver{Name: "other", Type: Webhook, URL: other.URL, AllowPrivate: true})
+	s.until("the call", func() bool { return s.counted("other", sent) == 1 && s.counted("other", joined) == 1 })
+	s.idle()
+	if got := other.texts(t); len(got) != 1 || got[0] != "[UNKNOWN] flights app..relay; and relay→sink" {
+		t.Fatalf("%q", got)
+	}
+}
+
+func TestAMuchGreaterLossIsCalledThoughItComesSoonAfterASmallOne(t *testing.T) {
+	s, r := newScene(t), newReceiver(t, nil)
+	i := loss()
+	i.Events, i.Version = 3, 2
+	s.put(i)
+	s.start(func(c *Config) { c.Calm = time.Hour }, Receiver{Name: "hook", Type: Webhook, URL: r.URL, AllowPrivate: true})
+	s.until("the call", func() bool { return s.counted("hook", sent) == 1 })
+	over := done()
+	over.Since, over.Version = time.Now(), 3
+	s.put(over)
+	next := loss()
+	next.ID, next.First, next.Events = wire.UID{15: 2}, five.Add(time.Hour), 29
+	s.put(next)
+	s.until("the next one to be joined", func() bool { return s.counted("hook", joined) == 1 })
+	next.Events, next.Version = 30, 2
+	s.put(next)
+	s.until("the call of one that grew", func() bool { return s.counted("hook", sent) == 2 })
+	third := loss()
+	third.ID, third.First, third.Events = wire.UID{15: 3}, five.Add(2*time.Hour), 30_000
+	s.put(third)
+	s.until("the call of a great one", func() bool { return s.counted("hook", sent) == 3 })
+}
