@@ -8,6 +8,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
@@ -118,5 +119,37 @@ func TestMarksNowAndThenAreOneIncidentThatEndsWithTenGoodMinutes(t *testing.T) {
 	later := decideIncidents(e)
 	if later[1].State() != store.IncidentResolved || later[1].ID != found[1].ID || later[1].Version <= found[1].Version {
 		t.Fatalf("%+v", later[1])
+	}
+}
+
+// partition is a report of the sink that states how far a partition is.
+func (s *scene) partition(seconds, reached int) *wire.Report {
+	r := s.says("sink", 2, seconds, "app")
+	r.Lanes, r.LaneCount = map[string]time.Time{"orders/0": five.Add(time.Duration(reached) * time.Second)}, 1
+	return r
+}
+
+func TestAPartitionThatNobodySpeaksOfIsDarkAndOneThatIsBehindIsNot(t *testing.T) {
+	s := newScene(t)
+	s.hear(75, s.says("app", 1, 0), s.partition(1, 1), saw(s.says("app", 1, 65), 0, span(0, 9)))
+	for second := 90; second <= 390; second += 10 {
+		s.hear(second, s.says("app", 1, second), s.partition(second, 30))
+	}
+	if v := s.verdict(0, "app", "sink"); v.State != store.Unknown || len(v.Reasons) != 1 || v.Reasons[0].Code != "lane-behind" {
+		t.Fatalf("%s: %+v", v.State, v.Reasons)
+	}
+	if i := s.one(); i.Cause != store.CauseDelayed {
+		t.Fatalf("%+v", i)
+	}
+	for second := 400; second <= 500; second += 10 {
+		s.hear(second, s.says("app", 1, second))
+	}
+	v := s.verdict(0, "app", "sink")
+	if v.State != store.Unknown || len(v.Reasons) != 1 || v.Reasons[0].Code != "lane-dark" || !v.Reasons[0].Last.Equal(five.Add(390*time.Second)) {
+		t.Fatalf("%s: %+v", v.State, v.Reasons)
+	}
+	open, err := s.store.Incidents(t.Context(), store.IncidentFilter{State: store.IncidentOpen})
+	if err != nil || len(open) == 0 || open[0].Cause != store.CauseUnknown {
+		t.Fatalf("%+v, %v", open, err)
 	}
 }
