@@ -48,7 +48,7 @@ func configOf(flags cli.Serve) (app.Config, error) {
 }
 
 func notifyConfig(given cli.Notify) notify.Config {
-	c := notify.Config{Page: given.Page}
+	c := notify.Config{Page: given.Page, Hold: given.Hold, Calm: given.Calm, Unacked: given.Unacked, Worse: given.Worse}
 	for _, r := range given.Receivers {
 		c.Receivers = append(c.Receivers, notify.Receiver(r))
 	}

@@ -91,6 +91,18 @@ func (a *auditor) Evidence(_ context.Context, _ string, start time.Time, _ *stor
 	return store.Evidence{Hops: []store.HopState{{Hop: "app", Lanes: []store.LaneState{{Hop: "app"}}}}}, start.Equal(testStart), a.err
 }
 
+func (a *auditor) Objectives(_ context.Context, stream string, _ time.Time) ([]store.ObjectiveState, bool, error) {
+	_, known := a.infos[stream]
+	return []store.ObjectiveState{{
+		Objective: store.Latency, Target: 0.99, Threshold: 30 * time.Second, Total: 1 << 60, Bad: 1, Left: 0.5,
+		Burn: []store.BurnRate{{Span: time.Hour, Total: 10, Bad: 1, Rate: 10}}, Alarms: []string{"6 over 6 h and 30 min"},
+	}}, known, a.err
+}
+
+func (a *auditor) Hints(context.Context, *store.Incident, time.Time) ([]store.Hint, error) {
+	return []store.Hint{{Kind: "host", Name: "web-17", Short: "web-17 only", Evidence: "3 of 3 lost events have their source on web-17", Events: 3, Of: 3, Share: 0.04}}, a.err
+}
+
 func (a *auditor) Hours(_ context.Context, streams []string, from, to, _ time.Time) ([]store.Hour, error) {
 	var out []store.Hour
 	for _, h := range a.hours {

@@ -2,6 +2,7 @@ package inspector
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -100,6 +101,7 @@ func (s *Inspector) incidentsOf(ctx context.Context, list []store.Incident) ([]a
 	}
 	return rows(list, func(i store.Incident) api.Incident {
 		out := incidentOf(i)
+		out.Quiet = out.State == store.IncidentOpen && (i.Hold < 0 || now.Sub(i.Since) < i.Hold)
 		out.Muted = slices.ContainsFunc(silences, func(v store.Silence) bool { return v.Mutes(&i, now) })
 		if said := acks[i.ID]; len(said) > 0 {
 			last := said[len(said)-1]
@@ -126,7 +128,7 @@ func (s *Inspector) describe(ctx context.Context, list []store.Incident) ([]api.
 func incidentOf(i store.Incident) api.Incident {
 	out := api.Incident{
 		ID: i.ID.String(), Stream: i.Stream, Edge: maybeEdge(i.Edge), Cause: string(i.Cause), State: i.State(), First: i.First.UTC(), Last: i.Last.UTC(),
-		Windows: i.Windows, Bad: i.Bad, FirstBad: i.FirstBad.UTC(), Lost: i.Lost, Expected: i.Expected,
+		Windows: i.Windows, Bad: i.Bad, FirstBad: i.FirstBad.UTC(), Lost: i.Lost, Expected: i.Expected, Events: i.Events,
 		OpenedAt: i.OpenedAt.UTC(), Since: i.Since.UTC(), Text: i.Text,
 	}
 	if out.State == store.IncidentMerged {
@@ -172,7 +174,10 @@ func (s *Inspector) getIncident(ctx context.Context, in *IncidentParam) (*answer
 	if out.Verdicts, err = s.incidentWindows(ctx, &i); err != nil {
 		return nil, err
 	}
-	out.Timeline, err = s.timeline(ctx, &i)
+	if out.Timeline, err = s.timeline(ctx, &i); err != nil {
+		return nil, err
+	}
+	err = s.reach(ctx, &i, &out)
 	return reply(out), err
 }
 
@@ -200,22 +205,93 @@ func (s *Inspector) timeline(ctx context.Context, i *store.Incident) ([]api.Inci
 	if err != nil {
 		return nil, err
 	}
+	silences, err := s.Store.Silences(ctx, i.OpenedAt)
+	if err != nil {
+		return nil, err
+	}
 	steps := []api.IncidentStep{{At: i.OpenedAt.UTC(), What: "opened"}}
 	for _, a := range acks[i.ID] {
 		steps = append(steps, api.IncidentStep{At: a.At.UTC(), What: "acked", Who: a.Who, Text: a.Note})
 	}
-	for _, t := range told {
-		step := api.IncidentStep{At: t.At.UTC(), What: "notified", Who: t.Receiver, Text: t.State, Attempts: t.Attempts}
-		if t.Outcome != "sent" {
-			step.What, step.Text = "gave_up", t.Detail
-		}
-		steps = append(steps, step)
+	for n := range told {
+		steps = append(steps, toldStep(&told[n]))
 	}
-	if i.State() == store.IncidentResolved {
-		steps = append(steps, api.IncidentStep{At: i.Since.UTC(), What: "resolved", Text: i.Text})
+	steps = append(steps, mutedSteps(i, silences, s.Now())...)
+	if state := i.State(); state != store.IncidentOpen {
+		steps = append(steps, api.IncidentStep{At: i.Since.UTC(), What: state, Text: i.Text})
 	}
 	slices.SortStableFunc(steps, func(a, b api.IncidentStep) int { return a.At.Compare(b.At) })
 	return steps, nil
+}
+
+// toldStep is what a receiver was told, or why it was not.
+func toldStep(t *store.Told) api.IncidentStep {
+	step := api.IncidentStep{At: t.At.UTC(), What: "notified", Who: t.Receiver, Text: t.State, Attempts: t.Attempts}
+	switch {
+	case t.Outcome == "joined":
+		step.What, step.Text = "joined", "not called again: it goes on what was told of incident "+t.Detail
+	case t.Outcome != "sent":
+		step.What, step.Text = "gave_up", t.Detail
+	case t.State == store.IncidentEscalated:
+		step.What, step.Text = store.IncidentEscalated, t.Detail
+	}
+	return step
+}
+
+// mutedSteps are the silences that have muted the incident while it was open, by when they did so first.
+func mutedSteps(i *store.Incident, silences []store.Silence, now time.Time) []api.IncidentStep {
+	var steps []api.IncidentStep
+	for n := range silences {
+		v := &silences[n]
+		at := v.Starts
+		if at.Before(i.OpenedAt) {
+			at = i.OpenedAt
+		}
+		over := i.State() != store.IncidentOpen && at.After(i.Since)
+		if v.Mutes(i, at) && !at.After(now) && !over {
+			text := fmt.Sprintf("until %s: %s", stamp(v.Ends), v.Reason)
+			steps = append(steps, api.IncidentStep{At: at.UTC(), What: "muted", Who: v.Author, Text: text})
+		}
+	}
+	return steps
+}
+
+// reach adds what an incident touches, and what its events have in common.
+func (s *Inspector) reach(ctx context.Context, i *store.Incident, out *api.IncidentDetail) error {
+	hints, err := s.Auditor.Hints(ctx, i, s.Now())
+	if err != nil {
+		return err
+	}
+	out.Hints = rows(hints, func(h store.Hint) api.Hint { return api.Hint(h) })
+	out.Hours, out.Hops = []string{}, []string{}
+	for hour := i.First.UTC().Truncate(time.Hour); !hour.After(i.Last) && len(out.Hours) < maxIncidentWindows; hour = hour.Add(time.Hour) {
+		out.Hours = append(out.Hours, hour.Format("2006-01-02T15"))
+	}
+	if i.Edge == (store.Edge{}) {
+		return nil
+	}
+	info, known, err := s.Auditor.Stream(ctx, i.Stream, s.Now())
+	if err == nil && known {
+		out.Hops = laterHops(i.Edge.To, info.Edges)
+	}
+	return err
+}
+
+// laterHops are the hops that come after a hop, directly or not, in the order in which they are found.
+func laterHops(hop string, edges []store.Edge) []string {
+	later := []string{}
+	for at := hop; ; {
+		for _, e := range edges {
+			if e.From == at && e.To != hop && !slices.Contains(later, e.To) {
+				later = append(later, e.To)
+			}
+		}
+		next := slices.Index(later, at) + 1
+		if next >= len(later) {
+			return later
+		}
+		at = later[next]
+	}
 }
 
 func (s *Inspector) ackIncident(ctx context.Context, in *struct {

@@ -128,10 +128,49 @@ func TestAnIncidentIsShownWithItsWindowsAndWhatHappened(t *testing.T) {
 	if len(f.store.acks) != 1 || f.store.acks[0].Note != "on it" {
 		t.Errorf("kept: %+v", f.store.acks)
 	}
+	if len(got.Hints) != 1 || got.Hints[0].Short != "web-17 only" || got.Hints[0].Of != 3 {
+		t.Errorf("hints %+v", got.Hints)
+	}
+	if !slices.Equal(got.Hours, []string{"2026-11-22T05"}) || !slices.Equal(got.Hops, []string{"sink"}) {
+		t.Errorf("it touches the hours %q and the hops %q", got.Hours, got.Hops)
+	}
 	wantProblem(t, f.ask("GET", "/api/v1/incidents/"+wire.UID{15: 77}.String(), ""), 404, "no incident")
 	wantProblem(t, f.ask("POST", "/api/v1/incidents/"+wire.UID{15: 77}.String()+"/ack", `{}`), 404, "no incident")
 	wantProblem(t, f.ask("GET", "/api/v1/incidents/7", ""), 400, "path.id")
 	wantProblem(t, f.ask("POST", "/api/v1/incidents/"+id.String()+"/ack", `{"who":"me"}`), 400, "unknown key")
+}
+
+func TestATimelineTellsWhatEscalatedWhatJoinedAndWhatWasMuted(t *testing.T) {
+	f := withIncidents(t)
+	id := f.store.incidents[0].ID
+	f.store.told = []store.Told{
+		{Receiver: "hook", Incident: id, State: "escalated", Outcome: "sent", Detail: "10 times as many events", At: testStart.Add(3 * time.Minute)},
+		{Receiver: "am", Incident: id, State: "open", Outcome: "joined", Detail: wire.UID{15: 9}.String(), At: testStart.Add(4 * time.Minute)},
+	}
+	f.store.silences = map[wire.UID]store.Silence{
+		{15: 1}: {ID: wire.UID{15: 1}, Stream: "orders", Starts: testStart, Ends: testStart.Add(time.Hour), Author: "ada", Reason: "planned work"},
+		{15: 2}: {ID: wire.UID{15: 2}, Stream: "others", Starts: testStart, Ends: testStart.Add(time.Hour), Author: "bob", Reason: "planned work"},
+	}
+	var what []string
+	for _, s := range read[api.IncidentDetail](f, "/api/v1/incidents/"+id.String()).Timeline {
+		what = append(what, s.What+" "+s.Who+" "+s.Text)
+	}
+	want := []string{
+		"opened  ", "muted ada until 2026-11-22T06:09:00Z: planned work", "escalated hook 10 times as many events",
+		"joined am not called again: it goes on what was told of incident " + wire.UID{15: 9}.String(),
+	}
+	if !slices.Equal(what, want) {
+		t.Errorf("timeline %q, want %q", what, want)
+	}
+}
+
+func TestABacklogThatNobodyIsCalledOfYetSaysSo(t *testing.T) {
+	f := withIncidents(t)
+	f.store.incidents[0].Hold = 30 * time.Minute
+	open := read[api.Page[api.Incident]](f, "/api/v1/incidents?state=open")
+	if !open.Items[0].Quiet || open.Items[1].Quiet {
+		t.Fatalf("%+v", open.Items)
+	}
 }
 
 func TestASilenceMutesTheIncidentAndLeavesItOpen(t *testing.T) {
@@ -211,4 +250,13 @@ func TestLiveStreamsBeginAgainWhereAnIncidentCannotBeTold(t *testing.T) {
 		t.Fatalf("the stream went on with %s although an incident was not told", e.Type)
 	}
 	listen(t, url, id).want("snapshot")
+}
+
+func TestObjectivesAreToldWithTheirBudgetAndAnEventMissedIsNeverRoundedAway(t *testing.T) {
+	f := newFixture(t)
+	got := read[api.Page[api.Objective]](f, "/api/v1/streams/orders/objectives")
+	if len(got.Items) != 1 || got.Items[0].Share >= 1 || got.Items[0].ThresholdMillis != 30_000 || got.Items[0].Burn[0].SpanMillis != 3_600_000 || got.Items[0].Days != 28 {
+		t.Fatalf("%+v", got)
+	}
+	wantProblem(t, f.ask("GET", "/api/v1/streams/nobody/objectives", ""), 404, "no stream")
 }

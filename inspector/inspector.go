@@ -42,6 +42,11 @@ type Hours interface {
 	HourOfEdge(ctx context.Context, stream string, hour time.Time, edge *store.Edge, now time.Time) (store.Hour, []store.Verdict, error)
 }
 
+// Causes tells what the events of an incident have in common.
+type Causes interface {
+	Hints(ctx context.Context, incident *store.Incident, now time.Time) ([]store.Hint, error)
+}
+
 // Traces tells all that is known of one event.
 type Traces interface {
 	Trace(ctx context.Context, uid wire.UID) ([]store.Trace, error)
@@ -53,6 +58,8 @@ type Auditor interface {
 	Streams
 	Windows
 	Hours
+	Causes
+	Objectives
 	Traces
 }
 

@@ -244,13 +244,39 @@ func checkPolicy(in api.Settings) error {
 			}
 		}
 	}
-	if o := in.Objectives; o != nil {
-		if o.Completeness < 0 || o.Completeness > 1 {
-			return fault("body.objectives.completeness", "%g is not a share from 0 to 1", o.Completeness)
+	for i, cause := range in.AlertOn {
+		if !slices.Contains(alertable, cause) {
+			return fault(fmt.Sprintf("body.alertOn[%d]", i), "%q is not one of %s", cause, strings.Join(alertable, ", "))
 		}
-		if o.LatencyP99Millis < 0 {
-			return fault("body.objectives.latencyP99Millis", "%d is negative", o.LatencyP99Millis)
+	}
+	return checkObjectives(in.Objectives)
+}
+
+// alertable are the causes of incidents that a stream may ask for.
+var alertable = []string{string(store.CauseInvalid), string(store.CauseCorrupt), string(store.CauseDuplicated)}
+
+// longestTimely bounds what counts as in time: budgets are summed up to an hour back.
+const longestTimely = 3600
+
+// checkObjectives tells the first objective that cannot be. A target of 1 leaves no budget, so that any event burns it for ever.
+func checkObjectives(o *api.Objectives) error {
+	if o == nil {
+		return nil
+	}
+	shares := []struct {
+		key   string
+		value float64
+	}{{"completeness", o.Completeness}, {"timeliness", o.Timeliness}, {"validity", o.Validity}}
+	for _, share := range shares {
+		if share.value < 0 || share.value > 1 {
+			return fault("body.objectives."+share.key, "%g is not a share from 0 to 1", share.value)
 		}
+	}
+	switch {
+	case o.LatencyP99Millis < 0:
+		return fault("body.objectives.latencyP99Millis", "%d is negative", o.LatencyP99Millis)
+	case o.TimelySeconds < 0 || o.TimelySeconds > longestTimely:
+		return fault("body.objectives.timelySeconds", "%d is not from 0 to %d", o.TimelySeconds, longestTimely)
 	}
 	return nil
 }

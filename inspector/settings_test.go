@@ -13,7 +13,7 @@ import (
 
 func TestSettingsAreKeptAsGivenWithDefaultsFilledIn(t *testing.T) {
 	f := newFixture(t)
-	body := `{"graceSeconds":0,"edges":["app..agent"],"owner":"growth","hops":{"agent":{"rewrites":true}},"certify":{"allow":["rejected"]},"objectives":{"completeness":0.9999}}`
+	body := `{"graceSeconds":0,"edges":["app..agent"],"owner":"growth","hops":{"agent":{"rewrites":true}},"certify":{"allow":["rejected"]},"objectives":{"completeness":0.9999,"timeliness":0.99,"timelySeconds":60,"validity":0.999},"alertOn":["corrupt"]}`
 	w := f.ask("PUT", "/api/v1/streams/orders", body)
 	if w.Code != 200 {
 		t.Fatal(w.Body)
@@ -26,13 +26,27 @@ func TestSettingsAreKeptAsGivenWithDefaultsFilledIn(t *testing.T) {
 	want := api.Settings{
 		WindowSeconds: 60, GraceSeconds: n(0), SettleSeconds: n(120), SkewMillis: n(2000), Edges: []string{"app..agent"}, Owner: "growth",
 		Hops: map[string]api.HopSettings{"agent": {Rewrites: true}}, Certify: &api.Certify{Allow: []string{"rejected"}},
-		Objectives: &api.Objectives{Completeness: 0.9999},
+		Objectives: &api.Objectives{Completeness: 0.9999, Timeliness: 0.99, TimelySeconds: 60, Validity: 0.999}, AlertOn: []string{"corrupt"},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
 	if s := f.store.settings["orders"]; s.Grace != 0 || s.Settle != 2*time.Minute || s.Edges[0] != appAgent {
 		t.Errorf("%+v", s)
+	}
+}
+
+func TestObjectivesThatCannotBeAreRefusedWithTheirLimit(t *testing.T) {
+	f := newFixture(t)
+	for body, want := range map[string]string{
+		`{"objectives":{"validity":1.5}}`:         "body.objectives.validity",
+		`{"objectives":{"timeliness":-1}}`:        "body.objectives.timeliness",
+		`{"objectives":{"timelySeconds":3601}}`:   "not from 0 to 3600",
+		`{"objectives":{"latencyP99Millis":-1}}`:  "negative",
+		`{"alertOn":["corrupt","loss"]}`:          "body.alertOn[1]",
+		`{"objectives":{"availability":0.99999}}`: "unknown key",
+	} {
+		wantProblem(t, f.ask("PUT", "/api/v1/streams/orders", body), 400, want)
 	}
 }
 

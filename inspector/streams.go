@@ -23,6 +23,7 @@ type StreamParam struct {
 func (s *Inspector) streamRoutes() {
 	get(s, "list-streams", "/streams", "Streams with hops, edges, settings, watermark and last verdicts", s.listStreams)
 	get(s, "get-stream", "/streams/{stream}", "One stream", s.getStream)
+	get(s, "get-objectives", "/streams/{stream}/objectives", "How the objectives of a stream stand over 28 days", s.getObjectives)
 	get(s, "get-watermark", "/streams/{stream}/watermark", "Completeness watermark, and what holds it back", s.getWatermark)
 	body[api.Settings](s, call{id: "put-stream", method: http.MethodPut, path: "/streams/{stream}",
 		summary: "Create a stream or change its settings; answers the settings as they now are"}, s.putStream)

@@ -18,20 +18,33 @@ const (
 
 // IncidentStore is what deciding incidents reads and writes.
 type IncidentStore interface {
-	EverBad(ctx context.Context, streams []string, from, to time.Time) (map[string][]store.Verdict, error)
+	EverBad(ctx context.Context, streams []string, from, to time.Time, marks bool) (map[string][]store.Verdict, error)
+	LatestSettled(ctx context.Context, streams []string, from time.Time) (map[string]map[store.Edge]time.Time, error)
 	LastTraffic(ctx context.Context, streams []string) (map[string]time.Time, error)
 	Incidents(ctx context.Context, filter store.IncidentFilter) ([]store.Incident, error)
-	StoppedIncidents(ctx context.Context, streams []string) (map[string][]store.Incident, error)
+	OpenIncidents(ctx context.Context, streams []string, causes ...store.Cause) (map[string][]store.Incident, error)
 	AddIncidents(ctx context.Context, incidents []store.Incident) error
+	BudgetStore
+}
+
+// BudgetStore keeps what objectives count.
+type BudgetStore interface {
+	SumBudgets(ctx context.Context, queries []store.BudgetQuery, now time.Time) ([]store.Budget, error)
+	AddBudgets(ctx context.Context, budgets []store.Budget, now time.Time) error
+	SpentOf(ctx context.Context, streams []string, spans int, now time.Time) (map[string]map[string]store.Spent, error)
 }
 
 // callOut decides the incidents of the windows just judged. It stands between the verdicts and the marks: a pass that dies before its marks are
 // replaced finds the same windows marked, judges them again and comes here again, whether or not it says anything new. A row is a
 // function of the verdicts it rests on: of two passes that saw different ones the one that saw more is kept.
 func (p *pass) callOut(ctx context.Context, group []*work, standing map[store.WindowKey][]store.Verdict) error {
+	marked, err := p.marked(ctx, group)
+	if err != nil {
+		return err
+	}
 	settings, touched := map[string]store.Settings{}, map[string][]store.Verdict{}
 	for _, w := range group {
-		if windows := w.touched(standing); len(windows) > 0 {
+		if windows := append(w.touched(standing), marked[w.stream]...); len(windows) > 0 {
 			settings[w.stream], touched[w.stream] = w.settings, windows
 		}
 	}
@@ -42,11 +55,11 @@ func (p *pass) callOut(ctx context.Context, group []*work, standing map[store.Wi
 	if next, err = p.news(ctx, next); err != nil {
 		return err
 	}
-	stopped, err := p.stopped(ctx, group)
+	more, err := p.ofStreams(ctx, group)
 	if err != nil {
 		return err
 	}
-	if next = append(next, stopped...); len(next) == 0 {
+	if next = append(next, more...); len(next) == 0 {
 		return nil
 	}
 	slices.SortFunc(next, compareIncidents)
@@ -59,12 +72,37 @@ func (w *work) touched(standing map[store.WindowKey][]store.Verdict) []store.Ver
 	var touched []store.Verdict
 	for start := range w.windows {
 		for _, v := range standing[store.WindowKey{Stream: w.stream, Start: start}] {
-			if v.State == store.Unknown || v.State == store.Incomplete || v.Revision > 1 {
+			marks := watchesMarks(&w.settings) && v.Settled() && v.Invalid+v.Corrupt+v.Duplicated > 0
+			if v.State == store.Unknown || v.State == store.Incomplete || v.Revision > 1 || marks {
 				touched = append(touched, v)
 			}
 		}
 	}
 	return touched
+}
+
+// marked stands in for the open incidents that end when later windows are good: of streams that were examined up to a later instant, their last windows.
+func (p *pass) marked(ctx context.Context, group []*work) (map[string][]store.Verdict, error) {
+	var watching []string
+	for _, w := range group {
+		if watchesMarks(&w.settings) && len(w.derived) > 0 {
+			watching = append(watching, w.stream)
+		}
+	}
+	if len(watching) == 0 {
+		return nil, nil
+	}
+	open, err := p.store.OpenIncidents(ctx, watching, markCauses...)
+	if err != nil {
+		return nil, err
+	}
+	last := map[string][]store.Verdict{}
+	for stream, incidents := range open {
+		for _, i := range incidents {
+			last[stream] = append(last[stream], store.Verdict{Stream: stream, Start: i.Last, Seconds: i.Seconds, Edge: i.Edge})
+		}
+	}
+	return last, nil
 }
 
 // runsOf returns the incidents that the windows of each stream belong to. It reads all streams at once, and further those of which a run goes on
@@ -75,12 +113,12 @@ func (p *pass) runsOf(ctx context.Context, settings map[string]store.Settings, t
 	for margin := runMargin; len(left) > 0; margin *= runWiden {
 		first, last := extent(left, touched)
 		from, to := later(first.Add(-margin), time.Unix(0, 0)), last.Add(margin+time.Hour)
-		history, err := p.store.EverBad(ctx, left, from, to)
+		history, latest, err := p.everBad(ctx, left, settings, from, to)
 		if err != nil {
 			return nil, err
 		}
 		left = slices.DeleteFunc(left, func(stream string) bool {
-			found := slices.DeleteFunc(decideIncidents(settings[stream], history[stream]), func(i store.Incident) bool { return !holdsAny(&i, touched[stream]) })
+			found := slices.DeleteFunc(decideIncidents(evidence{settings[stream], history[stream], latest[stream]}), func(i store.Incident) bool { return !holdsAny(&i, touched[stream]) })
 			whole := !slices.ContainsFunc(found, func(i store.Incident) bool { return cut(&i, from, to) })
 			if whole {
 				all = append(all, found...)
@@ -89,6 +127,17 @@ func (p *pass) runsOf(ctx context.Context, settings map[string]store.Settings, t
 		})
 	}
 	return all, nil
+}
+
+// everBad reads the history of streams, and where one of them watches marks how far each edge has got.
+func (p *pass) everBad(
+	ctx context.Context, streams []string, settings map[string]store.Settings, from, to time.Time,
+) (history map[string][]store.Verdict, latest map[string]map[store.Edge]time.Time, err error) {
+	marks := slices.ContainsFunc(streams, func(stream string) bool { s := settings[stream]; return watchesMarks(&s) })
+	if history, err = p.store.EverBad(ctx, streams, from, to, marks); err == nil && marks {
+		latest, err = p.store.LatestSettled(ctx, streams, from)
+	}
+	return history, latest, err
 }
 
 // extent is the first and the last start of the streams' windows.
@@ -147,24 +196,44 @@ func (p *pass) news(ctx context.Context, found []store.Incident) ([]store.Incide
 
 // alike says whether two incidents of one id say the same.
 func alike(a, b *store.Incident) bool {
-	return a.Version == b.Version && a.Bad == b.Bad && a.Windows == b.Windows && a.Lost == b.Lost && a.Text == b.Text && a.Since.Equal(b.Since)
+	return a.Version == b.Version && a.Bad == b.Bad && a.Windows == b.Windows && a.Lost == b.Lost && a.Events == b.Events && a.Hold == b.Hold && a.Text == b.Text && a.Since.Equal(b.Since)
 }
 
-// stopped looks at the streams that were examined up to a later instant for such as have no traffic any more.
-func (p *pass) stopped(ctx context.Context, group []*work) ([]store.Incident, error) {
-	var examined, asked []string
+// ofStreams decides on the incidents of whole streams: those that were examined up to a later instant.
+func (p *pass) ofStreams(ctx context.Context, group []*work) ([]store.Incident, error) {
+	var examined []string
 	for _, w := range group {
 		if len(w.derived) > 0 {
 			examined = append(examined, w.stream)
 		}
 	}
-	if len(examined) == 0 {
-		return nil, nil
+	stopped, burning := map[string][]store.Incident{}, map[string][]store.Incident{}
+	if len(examined) > 0 {
+		open, err := p.store.OpenIncidents(ctx, examined, append(store.BurnCauses(), store.CauseStopped)...)
+		if err != nil {
+			return nil, err
+		}
+		for stream, incidents := range open {
+			for _, i := range incidents {
+				if i.Cause == store.CauseStopped {
+					stopped[stream] = append(stopped[stream], i)
+				} else {
+					burning[stream] = append(burning[stream], i)
+				}
+			}
+		}
 	}
-	open, err := p.store.StoppedIncidents(ctx, examined)
+	next, err := p.stopped(ctx, group, stopped)
 	if err != nil {
 		return nil, err
 	}
+	burn, err := p.burn(ctx, group, burning)
+	return append(next, burn...), err
+}
+
+// stopped looks for streams that have no traffic any more.
+func (p *pass) stopped(ctx context.Context, group []*work, open map[string][]store.Incident) ([]store.Incident, error) {
+	var asked []string
 	for _, w := range group {
 		if len(w.derived) > 0 && (w.settings.ExpectTraffic || len(open[w.stream]) > 0) {
 			asked = append(asked, w.stream)

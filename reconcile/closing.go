@@ -18,6 +18,8 @@ type lane struct {
 	passedAt  int64    // sentAt of the report that brought it to the target; notYet while none did
 	countedAt int64    // when that report became counted
 	stated    int64    // receipt of the report that first stated it; 0 when that is long ago
+	heard     int64    // of a partition: receipt of the last counted report at hand that states it; 0 when none does
+	heartbeat int64    // of who stated it then
 }
 
 // epochClosing is how far one epoch of a hop has closed a window.

@@ -249,6 +249,14 @@ func or(a, b *roaring.Bitmap) *roaring.Bitmap {
 	return roaring.Or(a, b)
 }
 
+// and is what both rolls hold; it changes neither.
+func and(a, b *roaring.Bitmap) *roaring.Bitmap {
+	if a == nil || b == nil {
+		return nil
+	}
+	return filled(roaring.And(a, b))
+}
+
 // andNot is a without b; it changes neither.
 func andNot(a, b *roaring.Bitmap) *roaring.Bitmap {
 	if a == nil || b == nil {

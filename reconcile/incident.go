@@ -38,22 +38,13 @@ type badWindow struct {
 
 func (w *badWindow) end() time.Time { return w.start.Add(time.Duration(w.seconds) * time.Second) }
 
-// isBad says whether a verdict is bad with the cause, and ends whether it puts an end to it: what is settling again is still missed.
-func isBad(cause store.Cause, s store.State) bool {
-	return cause == store.CauseLoss && s == store.Incomplete || cause == store.CauseUnknown && s == store.Unknown
-}
-
-func over(cause store.Cause, s store.State) bool {
-	return s == store.Complete || s == store.Withdrawn || cause == store.CauseUnknown && s == store.Incomplete
-}
-
 // readWindow follows the revisions of one window and edge; it is false when none was bad with the cause.
-func readWindow(cause store.Cause, revisions []store.Verdict) (badWindow, bool) {
+func (r *rule) readWindow(s *store.Settings, revisions []store.Verdict, at siblings) (badWindow, bool) {
 	var w badWindow
 	for i := range revisions {
 		v := &revisions[i]
 		switch {
-		case isBad(cause, v.State):
+		case r.bad(s, v, at):
 			if w.opened.IsZero() {
 				w.opened = v.DecidedAt
 			}
@@ -61,7 +52,7 @@ func readWindow(cause store.Cause, revisions []store.Verdict) (badWindow, bool) 
 				w.bad, w.since = true, v.DecidedAt
 			}
 			w.verdict = v
-		case over(cause, v.State) && w.bad:
+		case r.over(v) && w.bad:
 			w.bad, w.since = false, v.DecidedAt
 		}
 		w.start, w.seconds, w.decided = v.Start, v.Seconds, uint64(v.DecidedAt.UnixMilli())
@@ -69,22 +60,30 @@ func readWindow(cause store.Cause, revisions []store.Verdict) (badWindow, bool) 
 	return w, w.verdict != nil
 }
 
-// decideIncidents returns the incidents of a stream that the history holds: all revisions of the windows that were ever bad, by edge, start and
-// revision. An edge that is not required is never bad.
-func decideIncidents(settings store.Settings, history []store.Verdict) []store.Incident {
+// evidence is what the incidents of a stream are decided from.
+type evidence struct {
+	settings store.Settings
+	history  []store.Verdict          // all revisions of the windows that were ever bad, by edge, start and revision
+	latest   map[store.Edge]time.Time // start of the last window with events that was ever settled; read only for marks
+}
+
+// decideIncidents returns the incidents of a stream that the evidence holds. An edge that is not required is never bad.
+func decideIncidents(e evidence) []store.Incident {
 	var found []store.Incident
-	for _, cause := range []store.Cause{store.CauseLoss, store.CauseUnknown} {
+	at := e.byStart()
+	for n := range rules {
+		r := &rules[n]
 		var run []badWindow
 		var edge store.Edge
 		flush := func() {
 			if len(run) > 0 {
-				found = append(found, incidentOf(settings, edge, cause, run))
+				found = append(found, e.incidentOf(r, edge, run))
 			}
 			run = nil
 		}
-		for revisions := range byWindow(history) {
-			w, ever := readWindow(cause, revisions)
-			if len(run) > 0 && (revisions[0].Edge != edge || !ever || !w.start.Equal(run[len(run)-1].end())) {
+		for revisions := range byWindow(e.history) {
+			w, ever := r.readWindow(&e.settings, revisions, at[revisions[0].Start.Unix()])
+			if len(run) > 0 && (revisions[0].Edge != edge || r.parts(&run[len(run)-1], &w, ever)) {
 				flush()
 			}
 			if edge = revisions[0].Edge; ever {
@@ -94,6 +93,30 @@ func decideIncidents(settings store.Settings, history []store.Verdict) []store.I
 		flush()
 	}
 	return found
+}
+
+// parts says whether a run ends before the next window of the edge.
+func (r *rule) parts(last, next *badWindow, ever bool) bool {
+	if r.marks {
+		return next.start.Sub(last.end()) > bridge
+	}
+	return !ever || !next.start.Equal(last.end())
+}
+
+// requires says whether an edge that is bad is trouble.
+func (e *evidence) requires(edge store.Edge) bool {
+	return len(e.settings.Edges) == 0 || slices.Contains(e.settings.Edges, edge)
+}
+
+// byStart gathers the verdicts of the required edges of each window, by Unix second of its start.
+func (e *evidence) byStart() map[int64]siblings {
+	at := map[int64]siblings{}
+	for i := range e.history {
+		if v := &e.history[i]; e.requires(v.Edge) {
+			at[v.Start.Unix()] = append(at[v.Start.Unix()], *v)
+		}
+	}
+	return at
 }
 
 // byWindow yields the revisions of one window and edge after the other.
@@ -113,15 +136,29 @@ func byWindow(history []store.Verdict) func(func([]store.Verdict) bool) {
 	}
 }
 
-func incidentOf(settings store.Settings, edge store.Edge, cause store.Cause, run []badWindow) store.Incident {
-	required := len(settings.Edges) == 0 || slices.Contains(settings.Edges, edge)
+func (e *evidence) incidentOf(r *rule, edge store.Edge, run []badWindow) store.Incident {
+	required := e.requires(edge)
 	first, last := &run[0], &run[len(run)-1]
 	i := store.Incident{
-		ID: incidentID(settings.Stream, edge, cause, first.start), Stream: settings.Stream, Edge: edge, Cause: cause,
+		ID: incidentID(e.settings.Stream, edge, r.cause, first.start), Stream: e.settings.Stream, Edge: edge, Cause: r.cause, Hold: r.hold(&e.settings),
 		First: first.start, Last: last.start, Seconds: last.seconds, Windows: uint32(len(run)), FirstBad: first.start, OpenedAt: first.opened,
 	}
-	var worst *store.Verdict // of the first window that is bad
-	var bad, good time.Time
+	ended := r.marks && !e.latest[edge].Before(last.end().Add(bridge))
+	worst, good := r.sum(&i, run, required && !ended)
+	if i.Bad == 0 {
+		i.Since = good
+	}
+	if ended {
+		i.Since, i.Version = later(good, last.end().Add(bridge)), i.Version+1 // the same windows go on no more
+	}
+	if i.Text = lineOf(&i, worst); !required {
+		i.Text += ", since the edge is not required"
+	}
+	return i
+}
+
+// sum adds the windows of a run up. It returns the verdict of the first one that is bad, and since when all of those that are not are so.
+func (r *rule) sum(i *store.Incident, run []badWindow, counts bool) (worst *store.Verdict, good time.Time) {
 	for n := range run {
 		w := &run[n]
 		i.Version += w.decided
@@ -129,25 +166,20 @@ func incidentOf(settings store.Settings, edge store.Edge, cause store.Cause, run
 		if w.opened.Before(i.OpenedAt) {
 			i.OpenedAt = w.opened
 		}
-		if !w.bad || !required {
+		if !w.bad || !counts {
 			good = later(good, w.since)
 			continue
 		}
 		if i.Bad++; i.Bad == 1 {
-			i.FirstBad, worst, bad = w.start, w.verdict, w.since
+			i.FirstBad, worst, i.Since = w.start, w.verdict, w.since
 		}
-		if w.since.Before(bad) {
-			bad = w.since
+		if w.since.Before(i.Since) {
+			i.Since = w.since
 		}
 		i.Lost += w.verdict.Lost
+		i.Events += r.count(&w.verdict.Counts)
 	}
-	if i.Since = good; i.Bad > 0 {
-		i.Since = bad
-	}
-	if i.Text = lineOf(&i, worst); !required {
-		i.Text += ", since the edge is not required"
-	}
-	return i
+	return worst, good
 }
 
 // stoppedIncident is the incident of a stream that had its last event before traffic.
@@ -179,57 +211,6 @@ func decideStopped(expected bool, stream string, traffic, until time.Time, open 
 		next = append(next, stoppedIncident(stream, traffic))
 	}
 	return next
-}
-
-// lineOf is the one line that people read first.
-func lineOf(i *store.Incident, worst *store.Verdict) string {
-	where := fmt.Sprintf("%s %s", i.Stream, spanText(i))
-	if i.Edge != (store.Edge{}) {
-		where = fmt.Sprintf("%s %s %s", i.Stream, i.Edge, spanText(i))
-	}
-	switch {
-	case i.Bad == 0 && i.Cause == store.CauseStopped:
-		return fmt.Sprintf("[RESOLVED] %s: events again, or none expected any more", where)
-	case i.Bad == 0 && i.Cause == store.CauseUnknown:
-		return fmt.Sprintf("[RESOLVED] %s: known after all", where)
-	case i.Bad == 0:
-		return fmt.Sprintf("[RESOLVED] %s: nothing is missing any more", where)
-	case i.Cause == store.CauseLoss:
-		return fmt.Sprintf("[LOSS] %s: %s of %s missing", where, number(i.Lost), number(i.Expected))
-	case i.Cause == store.CauseStopped:
-		return fmt.Sprintf("[STOPPED] %s: no event for an hour", where)
-	}
-	why := ""
-	if worst != nil && len(worst.Reasons) > 0 {
-		why = ": " + worst.Reasons[0].Text
-	}
-	return fmt.Sprintf("[UNKNOWN] %s: %s not known%s", where, windowsAre(i.Windows), why)
-}
-
-func windowsAre(n uint32) string {
-	if n == 1 {
-		return "the window is"
-	}
-	return fmt.Sprintf("%s windows are", number(uint64(n)))
-}
-
-// spanText is the time of an incident in words: its first window, and its last where there are several.
-func spanText(i *store.Incident) string {
-	if i.Windows <= 1 {
-		return clockTime(i.First)
-	}
-	last := clockTime(i.Last)
-	if i.Last.Format(time.DateOnly) != i.First.Format(time.DateOnly) {
-		last = i.Last.UTC().Format(time.DateOnly) + " " + last
-	}
-	return clockTime(i.First) + " to " + last
-}
-
-func clockTime(t time.Time) string {
-	if t.Second() != 0 {
-		return t.UTC().Format("15:04:05Z")
-	}
-	return t.UTC().Format("15:04Z")
 }
 
 // compareIncidents orders incidents by first window, edge and cause.

@@ -57,7 +57,7 @@ func TestAnIncidentIsARunOfBadWindowsOfOneEdgeWithOneCause(t *testing.T) {
 	want := []string{
 		"loss 00..01 app..sink open", "loss 01..01 sink..store open", "loss 04..04 app..sink open", "unknown 02..02 app..sink open",
 	}
-	if diff := gocmp.Diff(want, words(decideIncidents(store.DefaultSettings("orders"), history))); diff != "" {
+	if diff := gocmp.Diff(want, words(decideIncidents(evidence{settings: store.DefaultSettings("orders"), history: history}))); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -67,7 +67,7 @@ func TestALossThatIsFilledLaterResolves(t *testing.T) {
 		revision(0, appSink, 1, store.Incomplete, 100), revision(0, appSink, 2, store.Settling, 200), revision(1, appSink, 1, store.Incomplete, 110),
 	}
 	decided := func(more ...store.Verdict) store.Incident {
-		return decideIncidents(store.DefaultSettings("orders"), inOrder(append(slices.Clone(history), more...)))[0]
+		return decideIncidents(evidence{settings: store.DefaultSettings("orders"), history: inOrder(append(slices.Clone(history), more...))})[0]
 	}
 	if i := decided(); i.State() != store.IncidentOpen || i.Lost != 6 || i.Bad != 2 {
 		t.Fatalf("while one window settles again it is %s with %d lost in %d windows", i.State(), i.Lost, i.Bad)
@@ -80,7 +80,7 @@ func TestALossThatIsFilledLaterResolves(t *testing.T) {
 	if all.State() != store.IncidentResolved || all.ID != one.ID || !all.Since.Equal(five.Add(400*time.Second)) || all.Version <= one.Version {
 		t.Fatalf("with both windows filled: %+v", all)
 	}
-	if !strings.Contains(all.Text, "[RESOLVED] orders app..sink 05:00Z to 05:01Z") {
+	if !strings.Contains(all.Text, "[RESOLVED] orders app→sink 05:00Z: ") {
 		t.Errorf("it says %q", all.Text)
 	}
 }
@@ -88,7 +88,7 @@ func TestALossThatIsFilledLaterResolves(t *testing.T) {
 func TestAnUnknownWindowThatTurnsOutIncompleteIsALossFromThenOn(t *testing.T) {
 	history := []store.Verdict{revision(0, appSink, 1, store.Unknown, 100), revision(0, appSink, 2, store.Incomplete, 200)}
 	want := []string{"loss 00..00 app..sink open", "unknown 00..00 app..sink resolved"}
-	if diff := gocmp.Diff(want, words(decideIncidents(store.DefaultSettings("orders"), history))); diff != "" {
+	if diff := gocmp.Diff(want, words(decideIncidents(evidence{settings: store.DefaultSettings("orders"), history: history}))); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -96,7 +96,7 @@ func TestAnUnknownWindowThatTurnsOutIncompleteIsALossFromThenOn(t *testing.T) {
 func TestAnEdgeThatIsNotRequiredOpensNoIncident(t *testing.T) {
 	settings := store.DefaultSettings("orders")
 	settings.Edges = []store.Edge{sinkStore}
-	for _, i := range decideIncidents(settings, []store.Verdict{revision(0, appSink, 1, store.Incomplete, 100)}) {
+	for _, i := range decideIncidents(evidence{settings: settings, history: []store.Verdict{revision(0, appSink, 1, store.Incomplete, 100)}}) {
 		if i.State() == store.IncidentOpen {
 			t.Errorf("open: %s", i.Text)
 		}
@@ -107,12 +107,12 @@ func TestTheLineSaysWhatIsMissing(t *testing.T) {
 	v := revision(0, store.Edge{From: "relay", To: "sink"}, 1, store.Incomplete, 100)
 	v.Lost, v.Expected = 312, 4_200_000
 	settings := store.DefaultSettings("flights")
-	if got := decideIncidents(settings, []store.Verdict{v})[0].Text; got != "[LOSS] flights relay..sink 05:00Z: 312 of 4\u2009200\u2009000 missing" {
+	if got := decideIncidents(evidence{settings: settings, history: []store.Verdict{v}})[0].Text; got != "[LOSS] flights relay→sink 05:00Z: 312 of 4.2 M missing" {
 		t.Errorf("%q", got)
 	}
 	u := revision(0, appSink, 1, store.Unknown, 100)
 	u.Reasons = []store.Reason{{Text: "sink on web-3 is silent"}}
-	if got := decideIncidents(settings, []store.Verdict{u})[0].Text; got != "[UNKNOWN] flights app..sink 05:00Z: the window is not known: sink on web-3 is silent" {
+	if got := decideIncidents(evidence{settings: settings, history: []store.Verdict{u}})[0].Text; got != "[UNKNOWN] flights app→sink 05:00Z: the window is not known: sink on web-3 is silent" {
 		t.Errorf("%q", got)
 	}
 }
@@ -168,33 +168,64 @@ func (k kept) visible() []store.Incident {
 	return found
 }
 
-// fate draws the revisions of one window: what it settles as at first, and what becomes of it.
-func fate(t *rapid.T, minute int, edge store.Edge) []store.Verdict {
-	paths := [][]store.State{
-		{store.Complete}, {store.Complete}, {store.Settling}, {store.Incomplete}, {store.Unknown}, {store.Incomplete, store.Complete}, {store.Unknown, store.Complete},
-		{store.Unknown, store.Incomplete}, {store.Unknown, store.Incomplete, store.Complete}, {store.Complete, store.Settling, store.Incomplete},
-		{store.Incomplete, store.Settling, store.Complete}, {store.Complete, store.Withdrawn},
-	}
-	var revisions []store.Verdict
-	second := rapid.IntRange(1, 1000).Draw(t, "second")
-	for n, state := range rapid.SampledFrom(paths).Draw(t, "path") {
-		revisions = append(revisions, revision(minute, edge, uint32(n+1), state, second))
-		second += rapid.IntRange(1, 1000).Draw(t, "later")
-	}
-	return revisions
+// paths are the states that a window and edge may go through.
+var paths = [][]store.State{
+	{store.Complete}, {store.Complete}, {store.Settling}, {store.Incomplete}, {store.Unknown}, {store.Incomplete, store.Complete}, {store.Unknown, store.Complete},
+	{store.Unknown, store.Incomplete}, {store.Unknown, store.Incomplete, store.Complete}, {store.Complete, store.Settling, store.Incomplete},
+	{store.Incomplete, store.Settling, store.Complete}, {store.Complete, store.Withdrawn}, {store.Unknown, store.Unknown, store.Complete},
 }
 
-// Verdicts come in any order of windows and any grouping; after each group the incidents of the windows in it are decided from all that is stored, and one
-// of two reconcilers may be behind. In the end the incidents are those of one look at everything.
+// fate draws what becomes of one window, one step after the other: all its edges are judged at once, and those that say something new are revised.
+func fate(t *rapid.T, minute int) [][]store.Verdict {
+	var steps [][]store.Verdict
+	fates := [][]store.State{rapid.SampledFrom(paths).Draw(t, "path"), rapid.SampledFrom(paths).Draw(t, "path")}
+	second := rapid.IntRange(1, 1000).Draw(t, "second")
+	for n := range max(len(fates[0]), len(fates[1])) {
+		var step []store.Verdict
+		for e, edge := range []store.Edge{appSink, sinkStore} {
+			if n < len(fates[e]) {
+				step = append(step, drawn(t, revision(minute, edge, uint32(n+1), fates[e][n], second)))
+			}
+		}
+		steps = append(steps, step)
+		second += rapid.IntRange(1, 1000).Draw(t, "later")
+	}
+	return steps
+}
+
+// drawn gives an unknown verdict reasons, and a settled one marks.
+func drawn(t *rapid.T, v store.Verdict) store.Verdict {
+	for v.State == store.Unknown && rapid.Bool().Draw(t, "reason") {
+		hop, code := rapid.SampledFrom([]string{"app", "sink", "store"}).Draw(t, "hop"), rapid.SampledFrom([]string{"lane-behind", "emitter-dark", "late-entry"}).Draw(t, "code")
+		v.Reasons = append(v.Reasons, store.Reason{Code: code, Hop: hop, Text: hop})
+	}
+	if v.Settled() {
+		v.Corrupt = uint64(rapid.IntRange(0, 1).Draw(t, "corrupt"))
+	}
+	return v
+}
+
+// latestOf is the last settled window of each edge.
+func latestOf(history []store.Verdict) map[store.Edge]time.Time {
+	latest := map[store.Edge]time.Time{}
+	for _, v := range history {
+		if v.Settled() {
+			latest[v.Edge] = later(latest[v.Edge], v.Start)
+		}
+	}
+	return latest
+}
+
+// Verdicts come in any order of windows and any grouping; after each group the incidents of the windows in it, and the open ones of marks, are decided
+// from all that is stored, and one of two reconcilers may be behind. In the end the incidents are those of one look at everything.
 func TestTheSameIncidentsComeOutWhateverTheOrderAndGroupingOfVerdicts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		settings := store.DefaultSettings("orders")
-		var queues [][]store.Verdict
-		bad := false
+		settings.AlertOn = []store.Cause{store.CauseCorrupt}
+		var queues [][][]store.Verdict
+		stride := rapid.SampledFrom([]int{1, 1, 7, 13}).Draw(t, "stride")
 		for minute := range rapid.IntRange(1, 8).Draw(t, "minutes") {
-			for _, edge := range []store.Edge{appSink, sinkStore} {
-				queues = append(queues, fate(t, minute, edge))
-			}
+			queues = append(queues, fate(t, minute*stride))
 		}
 		var stored []store.Verdict
 		rows := kept{}
@@ -205,7 +236,7 @@ func TestTheSameIncidentsComeOutWhateverTheOrderAndGroupingOfVerdicts(t *testing
 					break
 				}
 				n := rapid.IntRange(0, len(queues)-1).Draw(t, "window")
-				touched = append(touched, queues[n][0])
+				touched = append(touched, queues[n][0]...)
 				if queues[n] = queues[n][1:]; len(queues[n]) == 0 {
 					queues = slices.Delete(queues, n, n+1)
 				}
@@ -213,7 +244,8 @@ func TestTheSameIncidentsComeOutWhateverTheOrderAndGroupingOfVerdicts(t *testing
 			behind := stored
 			stored = append(slices.Clone(stored), touched...)
 			decide := func(history []store.Verdict) []store.Incident {
-				return slices.DeleteFunc(decideIncidents(settings, inOrder(history)), func(i store.Incident) bool { return !holdsAny(&i, touched) })
+				found := decideIncidents(evidence{settings, inOrder(history), latestOf(history)})
+				return slices.DeleteFunc(found, func(i store.Incident) bool { return !holdsAny(&i, touched) && !slices.Contains(markCauses, i.Cause) })
 			}
 			late := decide(behind) // another reconciler that read earlier and writes at once, before or after
 			now := decide(stored)
@@ -223,14 +255,14 @@ func TestTheSameIncidentsComeOutWhateverTheOrderAndGroupingOfVerdicts(t *testing
 			rows.add(late)
 			rows.add(now)
 		}
-		for _, v := range stored {
-			bad = bad || v.State == store.Incomplete || v.State == store.Unknown
-		}
-		want := decideIncidents(settings, inOrder(stored))
+		want := decideIncidents(evidence{settings, inOrder(stored), latestOf(stored)})
 		slices.SortFunc(want, compareIncidents)
 		if diff := gocmp.Diff(want, rows.visible()); diff != "" {
 			t.Fatal(diff)
 		}
+		bad := slices.ContainsFunc(stored, func(v store.Verdict) bool {
+			return v.State == store.Incomplete || v.State == store.Unknown || v.Corrupt > 0
+		})
 		if !bad && len(want) > 0 {
 			t.Fatalf("incidents of windows that settled by themselves: %v", words(want))
 		}

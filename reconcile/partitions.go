@@ -12,6 +12,7 @@ import (
 // sweep goes through the counted reports of a partitioned hop by sentAt and finds the first instant at which all lanes stated
 // so far had passed the target.
 type sweep struct {
+	h      *history
 	from   *lanes
 	target int64
 	lanes  map[string]*lane
@@ -22,7 +23,7 @@ type sweep struct {
 }
 
 func (h *history) closePartitions(c *closing, l *lanes, t int64) epochClosing {
-	s := sweep{from: l, target: t, lanes: map[string]*lane{}, stated: map[string]bool{}, own: map[wire.UID]bool{}}
+	s := sweep{h: h, from: l, target: t, lanes: map[string]*lane{}, stated: map[string]bool{}, own: map[wire.UID]bool{}}
 	h.startSweep(&s, c, l)
 	k := int64(notYet)
 	if len(l.counted) == 0 && s.done() {
@@ -105,6 +106,9 @@ func (s *sweep) add(r *report) {
 }
 
 func (s *sweep) pass(one *lane, watermark int64, r *report) {
+	if e := s.h.emitters[hopEmitter{r.Hop, r.Emitter}]; e != nil && r.ReceivedAt >= one.heard {
+		one.heard, one.heartbeat = r.ReceivedAt, e.heartbeat
+	}
 	one.watermark = max(one.watermark, watermark)
 	if one.passedAt == notYet && s.target != notYet && watermark >= s.target {
 		one.passedAt, one.countedAt = r.SentAt, r.countedAt

@@ -84,7 +84,7 @@ func newMetrics() metrics {
 			Name: "rollcall_verdicts_total", Help: "Verdicts stored by state.",
 		}, []string{"state"}),
 		incidents: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rollcall_incidents_total", Help: "Incidents stored, at each change, by cause (loss, unknown, stopped) and state (open, resolved).",
+			Name: "rollcall_incidents_total", Help: "Incidents stored, at each change, by cause (loss, unknown, delayed, stopped, invalid, corrupt, duplicated, burn-…) and state (open, resolved).",
 		}, []string{"cause", "state"}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "rollcall_reconcile_pass_seconds", Help: "Duration of reconcile passes in seconds.",

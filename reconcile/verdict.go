@@ -302,8 +302,21 @@ func (w *window) laneReason(l *lane, target int64, atRisk uint64) store.Reason {
 			return r
 		}
 	}
+	if l.emitter == nil && w.now.UnixMilli()-l.heard > 3*max(l.heartbeat, 1000) {
+		r.Code, r.Last = "lane-dark", instant(l.heard)
+		r.Text = what + " is spoken for by nobody" + lastSpoken(l.heard)
+		return r
+	}
 	r.Text = what + " has " + reached(l.watermark) + ", and must pass " + clock(target)
 	return r
+}
+
+// lastSpoken says when a partition was last stated; reports of long ago are not at hand.
+func lastSpoken(heard int64) string {
+	if heard == 0 {
+		return ""
+	}
+	return " since " + clock(heard)
 }
 
 // dark says whether nothing was heard of the emitter for three heartbeats.

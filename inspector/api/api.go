@@ -26,10 +26,13 @@ type Certify struct {
 	Allow []string `json:"allow,omitempty" doc:"kinds that do not stand in the way of a certificate"`
 }
 
-// Objectives are a stream's targets.
+// Objectives are a stream's targets, each a share from 0 to 1 of the events of 28 days; one that is absent is not watched.
 type Objectives struct {
-	Completeness     float64 `json:"completeness,omitempty"`
-	LatencyP99Millis int64   `json:"latencyP99Millis,omitempty"`
+	Completeness     float64 `json:"completeness,omitempty" doc:"share of the events produced that must not be lost"`
+	LatencyP99Millis int64   `json:"latencyP99Millis,omitempty" doc:"99 % of the events must reach the last hops within it"`
+	Timeliness       float64 `json:"timeliness,omitempty" doc:"share of the events whose window must be closed within timelySeconds of its end"`
+	TimelySeconds    int64   `json:"timelySeconds,omitempty" doc:"default 300, at most 3600"`
+	Validity         float64 `json:"validity,omitempty" doc:"share of the events that must not break their schema"`
 }
 
 // Settings are a stream's settings; a field that is absent in a PUT takes its default.
@@ -45,6 +48,7 @@ type Settings struct {
 	Hops          map[string]HopSettings `json:"hops,omitempty"`
 	Certify       *Certify               `json:"certify,omitempty"`
 	Objectives    *Objectives            `json:"objectives,omitempty"`
+	AlertOn       []string               `json:"alertOn,omitempty" doc:"what opens incidents of this stream beside loss: any of invalid, corrupt, duplicated"`
 }
 
 // Hop is one node of a stream's graph.

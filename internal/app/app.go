@@ -273,7 +273,8 @@ func (a *App) startReconciler(ctx context.Context) error {
 
 // startNotifier comes before the reconciler, so that it stops after it: what the last pass found may still be told.
 func (a *App) startNotifier(ctx context.Context) error {
-	deps := notify.Deps{Store: a.store, Shares: a.member, Names: reconcile.NewReader(a.store), Registry: a.registry, Log: a.log, Checks: a.checks()}
+	reader := reconcile.NewReader(a.store)
+	deps := notify.Deps{Store: a.store, Shares: a.member, Names: reader, Hints: reader, Registry: a.registry, Log: a.log, Checks: a.checks()}
 	n, err := notify.New(deps, a.config.Notify)
 	if err != nil {
 		return err

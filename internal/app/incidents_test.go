@@ -44,7 +44,7 @@ func TestALossCallsForHelpOnceAndItsFillingEndsIt(t *testing.T) {
 	defer hook.Close()
 	a, err := Start(t.Context(), Config{
 		Listen: "127.0.0.1:0", Data: t.TempDir(), Version: "test", Log: slog.New(slog.DiscardHandler),
-		Notify: notify.Config{Hold: -1, Receivers: []notify.Receiver{{Name: "oncall", Type: notify.Webhook, URL: hook.URL, AllowPrivate: true}}},
+		Notify: notify.Config{Hold: -1, Calm: -1, Receivers: []notify.Receiver{{Name: "oncall", Type: notify.Webhook, URL: hook.URL, AllowPrivate: true}}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +57,11 @@ func TestALossCallsForHelpOnceAndItsFillingEndsIt(t *testing.T) {
 	now := time.Now().UTC()
 	start := now.Add(-10 * time.Minute).Truncate(time.Minute)
 	post(t, a, "/reports", lossy(start, now, 8, 1))
-	want := fmt.Sprintf("[LOSS] orders app..sink %s: 1 of 10 missing, last seen on web-17", start.Format("15:04Z"))
+	since := start.Format(" since 15:04")
+	if start.Minute() == 0 {
+		since = ""
+	}
+	want := fmt.Sprintf("[LOSS] orders app→sink %s: 1 of 10 missing%s, last seen on web-17", start.Format("15:00Z"), since)
 	if got := nextCall(t, told); got != want {
 		t.Fatalf("told %q, want %q", got, want)
 	}
@@ -74,7 +78,7 @@ func TestALossCallsForHelpOnceAndItsFillingEndsIt(t *testing.T) {
 		t.Fatalf("silences: %+v", silences.Items)
 	}
 	post(t, a, "/reports", lossy(start, now, 9, 2))
-	if got := nextCall(t, told); !strings.HasPrefix(got, "[RESOLVED] orders app..sink") {
+	if got := nextCall(t, told); !strings.HasPrefix(got, "[RESOLVED] orders app→sink") {
 		t.Fatalf("told %q", got)
 	}
 	var one api.IncidentDetail

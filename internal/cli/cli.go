@@ -53,27 +53,28 @@ type commands struct {
 	CAFile    string `name:"ca-file" env:"ROLLCALL_CA_FILE" type:"path" help:"Certificates to trust for an https server instead of the system's, PEM." placeholder:"FILE"`
 	Output    string `default:"table" enum:"table,json" help:"What to print: a table for people or json for programs." placeholder:"table|json"`
 
-	Serve     Serve         `cmd:"" help:"Run the server: ingest, reconcile, API and page."`
-	Demo      Demo          `cmd:"" help:"Replay three million flights through three hops, plant faults and compare."`
-	Streams   streams       `cmd:"" help:"List the streams with their hops, edges and how far they are complete."`
-	Windows   windows       `cmd:"" help:"List the windows of a stream, one row a window and edge."`
-	Latency   latencies     `cmd:"" help:"Say how long after production hops took events over, by window and in all."`
-	Lost      lost          `cmd:"" help:"Name the events that a window lost, or that another kind is said of."`
-	Schemas   schemas       `cmd:"" help:"Say what of a stream breaks its schema, window by window."`
-	Samples   samples       `cmd:"" help:"Show events that broke their schema, masked."`
-	Trace     trace         `cmd:"" help:"Say which hops saw one event."`
-	Hours     hours         `cmd:"" help:"List streams by hour."`
-	Incidents incidents     `cmd:"" help:"List what people were called for, or should be."`
-	Ack       ack           `cmd:"" help:"Say that you look after an incident."`
-	Silence   silence       `cmd:"" help:"Mute notifications, list what is muted, or end it."`
-	Close     closing       `cmd:"" help:"Close an emitter, a source or a lane that died without a word."`
-	Report    report        `cmd:"" help:"Check a report file and send it."`
-	Notify    notify        `cmd:"" help:"Try the receivers of notifications."`
-	Tokens    tokens        `cmd:"" name:"token" help:"Make, list and revoke the tokens of a server."`
-	Config    configuration `cmd:"" help:"Check a configuration file, or print the configuration in effect."`
-	Health    health        `cmd:"" help:"Say whether the server is ready."`
-	Version   version       `cmd:"" help:"Print the version."`
-	DemoHop   DemoHop       `cmd:"" hidden:"" name:"demo-hop"`
+	Serve      Serve         `cmd:"" help:"Run the server: ingest, reconcile, API and page."`
+	Demo       Demo          `cmd:"" help:"Replay three million flights through three hops, plant faults and compare."`
+	Streams    streams       `cmd:"" help:"List the streams with their hops, edges and how far they are complete."`
+	Windows    windows       `cmd:"" help:"List the windows of a stream, one row a window and edge."`
+	Latency    latencies     `cmd:"" help:"Say how long after production hops took events over, by window and in all."`
+	Lost       lost          `cmd:"" help:"Name the events that a window lost, or that another kind is said of."`
+	Schemas    schemas       `cmd:"" help:"Say what of a stream breaks its schema, window by window."`
+	Samples    samples       `cmd:"" help:"Show events that broke their schema, masked."`
+	Trace      trace         `cmd:"" help:"Say which hops saw one event."`
+	Hours      hours         `cmd:"" help:"List streams by hour."`
+	Objectives objectives    `cmd:"" help:"List how the objectives of streams stand, and how fast their budgets burn."`
+	Incidents  incidents     `cmd:"" help:"List what people were called for, or should be."`
+	Ack        ack           `cmd:"" help:"Say that you look after an incident."`
+	Silence    silence       `cmd:"" help:"Mute notifications, list what is muted, or end it."`
+	Close      closing       `cmd:"" help:"Close an emitter, a source or a lane that died without a word."`
+	Report     report        `cmd:"" help:"Check a report file and send it."`
+	Notify     notify        `cmd:"" help:"Try the receivers of notifications."`
+	Tokens     tokens        `cmd:"" name:"token" help:"Make, list and revoke the tokens of a server."`
+	Config     configuration `cmd:"" help:"Check a configuration file, or print the configuration in effect."`
+	Health     health        `cmd:"" help:"Say whether the server is ready."`
+	Version    version       `cmd:"" help:"Print the version."`
+	DemoHop    DemoHop       `cmd:"" hidden:"" name:"demo-hop"`
 }
 
 const about = `Rollcall calls the roll of every event at every hop of a pipeline and names who is lost.

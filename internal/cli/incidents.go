@@ -2,21 +2,27 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rollcallhq/rollcall/inspector/api"
 )
 
 type incidents struct {
+	ID     string `arg:"" optional:"" name:"id" help:"This one, with what its events have in common and what happened; absent: a list."`
 	Stream string `help:"Only this stream." placeholder:"NAME"`
 	State  string `default:"open" enum:"open,resolved,all" help:"Which: ${enum}." placeholder:"STATE"`
 }
 
-// Run lists incidents; the answer is bad when one is open.
+// Run lists incidents, or shows one; the answer is bad when one is open.
 func (c *incidents) Run(s *session) error {
+	if c.ID != "" {
+		return s.showIncident(c.ID)
+	}
 	query := url.Values{}
 	if c.Stream != "" {
 		query.Set("stream", c.Stream)
@@ -50,6 +56,58 @@ func (s *session) printIncidents(rows []api.Incident) error {
 			state += ", muted"
 		}
 		t.add(i.ID, state, instant(i.Since), i.Windows, i.Bad, firstOf(i.AckedBy, "-"), i.Text)
+	}
+	return t.print(s.env.Stdout)
+}
+
+// showIncident prints one incident.
+func (s *session) showIncident(id string) error {
+	var raw json.RawMessage
+	if err := s.ask.get(s.ctx, "/incidents/"+url.PathEscape(id), nil, &raw); err != nil {
+		return err
+	}
+	var open bool
+	err := answerWith(s, raw, func(i api.IncidentDetail) error { open = i.State == "open"; return s.printIncident(&i) })
+	if err == nil && s.asJSON {
+		var i api.Incident
+		if err = json.Unmarshal(raw, &i); err != nil {
+			return cannotAsk("the answer is not of the expected shape: %w", err)
+		}
+		open = i.State == "open"
+	}
+	if err != nil {
+		return err
+	}
+	return badWhen(open)
+}
+
+// printIncident says what is wrong, why most likely, what it touches and what happened, each in a few lines.
+func (s *session) printIncident(i *api.IncidentDetail) error {
+	lines := []string{i.Text, fmt.Sprintf("%s since %s; %d of %d windows are bad", i.State, instant(i.Since), i.Bad, i.Windows)}
+	if i.AckedBy != "" {
+		lines = append(lines, i.AckedBy+" looks after it")
+	}
+	if i.Muted {
+		lines = append(lines, "muted: nobody is called")
+	}
+	if i.Quiet {
+		lines = append(lines, "nobody is called yet: it is called of when it lasts")
+	}
+	for _, h := range i.Hints {
+		lines = append(lines, "hint: "+h.Evidence)
+	}
+	lines = append(lines, "hours: "+strings.Join(i.Hours, " "))
+	if len(i.Hops) > 0 {
+		lines = append(lines, "later hops: "+strings.Join(i.Hops, " "))
+	}
+	for _, line := range lines {
+		if err := s.say("%s", line); err != nil {
+			return err
+		}
+	}
+	t := newTable("AT", "WHAT", "WHO", "TEXT")
+	for _, step := range i.Timeline {
+		t.add(instant(step.At), step.What, firstOf(step.Who, "-"), firstOf(step.Text, "-"))
 	}
 	return t.print(s.env.Stdout)
 }

@@ -47,6 +47,31 @@ func TestIncidentsThatAreOpenAreABadAnswer(t *testing.T) {
 	}
 }
 
+func TestOneIncidentIsShownWithItsHintsItsReachAndWhatHappened(t *testing.T) {
+	detail := api.IncidentDetail{
+		Incident: openIncident(), Hours: []string{"2026-11-22T05"}, Hops: []string{"sink"},
+		Hints:    []api.Hint{{Kind: "host", Name: "web-17", Evidence: "3 of 3 lost events have their source on web-17, which made 4 % of the windows' events"}},
+		Timeline: []api.IncidentStep{{At: minute, What: "opened"}, {At: minute, What: "muted", Who: "ada", Text: "until 06:00: planned work"}},
+	}
+	s := server(t, map[string]http.HandlerFunc{"GET /incidents/" + incidentID: func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, detail) }})
+	got := run(t, s, "incidents", incidentID)
+	want := "[LOSS] orders app..agent 05:09Z: 3 of 100 missing\n" +
+		"open since 2026-11-22T05:09:00Z; 1 of 1 windows are bad\n" +
+		"muted: nobody is called\n" +
+		"hint: 3 of 3 lost events have their source on web-17, which made 4 % of the windows' events\n" +
+		"hours: 2026-11-22T05\n" +
+		"later hops: sink\n" +
+		"AT                    WHAT    WHO  TEXT\n" +
+		"2026-11-22T05:09:00Z  opened  -    -\n" +
+		"2026-11-22T05:09:00Z  muted   ada  until 06:00: planned work\n"
+	if diff := cmp.Diff(want, got.out); diff != "" || got.code != Bad {
+		t.Errorf("exit code %d\n%s", got.code, diff)
+	}
+	if got := run(t, s, "--output", "json", "incidents", incidentID); got.code != Bad || !strings.Contains(got.out, `"evidence"`) {
+		t.Errorf("as JSON: exit code %d: %s", got.code, got.out)
+	}
+}
+
 func TestNoIncidentIsAGoodAnswer(t *testing.T) {
 	got := run(t, server(t, map[string]http.HandlerFunc{"GET /incidents": pages[api.Incident]()}), "incidents")
 	if got.code != Good || got.out != "No incident.\n" {
@@ -107,6 +132,10 @@ const notifyConfig = `
 listen: 127.0.0.1:0
 notify:
   page: https://rollcall.example
+  hold: 1m
+  calm: 10m
+  unacked: -1s
+  worse: 5
   receivers:
     - {name: oncall, type: webhook, url: "https://hooks.example/in", secretFile: /s, allowPrivate: true}
     - {name: am, type: alertmanager, url: "https://am.example"}
@@ -114,7 +143,7 @@ notify:
 
 func TestConfigurationFileGivesReceivers(t *testing.T) {
 	given, got := serveWith(t, notifyConfig)
-	want := Notify{Page: "https://rollcall.example", Receivers: []Receiver{
+	want := Notify{Page: "https://rollcall.example", Hold: time.Minute, Calm: 10 * time.Minute, Unacked: -time.Second, Worse: 5, Receivers: []Receiver{
 		{Name: "oncall", Type: "webhook", URL: "https://hooks.example/in", SecretFile: "/s", AllowPrivate: true},
 		{Name: "am", Type: "alertmanager", URL: "https://am.example"},
 	}}

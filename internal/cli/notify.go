@@ -2,6 +2,7 @@ package cli
 
 import (
 	"slices"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -11,6 +12,11 @@ type Notify struct {
 	Page      string     `yaml:"page"` // address of the page, for links
 	Receivers []Receiver `yaml:"receivers"`
 	Limits    Limits     `yaml:"limits"`
+
+	Hold    time.Duration `yaml:"hold"`    // how long an incident must stand before anybody is called
+	Calm    time.Duration `yaml:"calm"`    // how long it must be over before that is told
+	Unacked time.Duration `yaml:"unacked"` // after how long one that nobody took notice of is told again
+	Worse   int           `yaml:"worse"`   // how many times as many events as told are told again
 }
 
 // Receiver is one who is told of incidents.

@@ -8,37 +8,22 @@ import (
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
-// AckStore tells who looks at which incident.
-type AckStore interface {
-	Acks(ctx context.Context, incidents []wire.UID) (map[wire.UID][]store.Ack, error)
-}
-
-// passOnAcks tells PagerDuty of the incidents that somebody said to look at, so that it calls nobody else. Other receivers have no word for it.
-func (l *line) passOnAcks(ctx context.Context, held map[uint32]store.Claim) error {
+// acknowledged lists the open incidents of which PagerDuty was told that they are open, and not yet that somebody looks at them, so that it calls
+// nobody else. Other receivers have no word for it. A word from before the incident opened again is of what was then.
+func (l *line) acknowledged(ctx context.Context) ([]due, error) {
 	if l.receiver.Type != PagerDuty {
-		return nil
+		return nil, nil
 	}
-	waiting, err := l.acknowledged(ctx)
-	if err != nil {
-		return err
-	}
-	l.each(ctx, held, waiting, func(i store.Incident) {
-		l.tell(ctx, message{incident: i, now: l.Now(), page: l.config.Page, acked: true})
-	})
-	return nil
-}
-
-// acknowledged lists the open incidents of which the receiver was told that they are open, and not yet that somebody looks at them. A word from
-// before the incident opened again is of what was then.
-func (l *line) acknowledged(ctx context.Context) ([]store.Incident, error) {
 	told, err := l.Store.ToldOpen(ctx, l.receiver.Name)
 	if err != nil {
 		return nil, err
 	}
 	var ids []wire.UID
+	events := map[wire.UID]uint64{} // what a later word is compared with goes on from the last
 	for _, t := range told {
-		if t.State == store.IncidentOpen && t.Outcome == sent && !l.waits(key{t.Incident, store.ToldAcknowledged}, l.Now()) {
+		if t.State != store.ToldAcknowledged && t.Outcome == sent && !l.waits(key{t.Incident, store.ToldAcknowledged}, l.Now()) {
 			ids = append(ids, t.Incident)
+			events[t.Incident] = t.Events
 		}
 	}
 	if len(ids) == 0 {
@@ -49,7 +34,11 @@ func (l *line) acknowledged(ctx context.Context) ([]store.Incident, error) {
 		return nil, err
 	}
 	incidents, err := l.Store.Incidents(ctx, store.IncidentFilter{IDs: ids})
-	return slices.DeleteFunc(incidents, func(i store.Incident) bool {
-		return i.State() != store.IncidentOpen || !slices.ContainsFunc(acks[i.ID], func(a store.Ack) bool { return !a.At.Before(i.Since) })
-	}), err
+	var waiting []due
+	for _, i := range incidents {
+		if i.State() == store.IncidentOpen && slices.ContainsFunc(acks[i.ID], func(a store.Ack) bool { return !a.At.Before(i.Since) }) {
+			waiting = append(waiting, due{Incident: i, state: store.ToldAcknowledged, events: events[i.ID], plain: true})
+		}
+	}
+	return waiting, err
 }

@@ -24,7 +24,7 @@ func (m *message) links() []link {
 		return []link{{m.page, "Rollcall"}}
 	}
 	all := []link{{m.link(), "Window"}, {m.base() + "/api/v1/incidents/" + url.PathEscape(m.incident.ID.String()), "Incident"}}
-	if m.incident.Cause == store.CauseStopped {
+	if m.edge() == "" {
 		all[0].Text = "Rollcall"
 	}
 	return all
@@ -34,7 +34,7 @@ func (m *message) base() string { return strings.TrimRight(m.page, "/") }
 
 // link leads to the first window that is bad.
 func (m *message) link() string {
-	if m.page == "" || m.self || m.test || m.incident.Cause == store.CauseStopped {
+	if m.page == "" || m.self || m.test || m.edge() == "" {
 		return m.page
 	}
 	return fmt.Sprintf("%s/w/%s/%s?edge=%s", m.base(), url.PathEscape(m.incident.Stream),
@@ -44,7 +44,7 @@ func (m *message) link() string {
 // mute is the command that mutes what the message is of, for two hours; empty where there is nothing to mute. The names in it are of
 // letters, digits and . _ : - only, so that no shell takes them for more.
 func (m *message) mute() string {
-	if m.test || m.state() != store.IncidentOpen {
+	if m.test || m.state != store.IncidentOpen && m.state != store.IncidentEscalated {
 		return ""
 	}
 	command := "rollcall silence add --stream " + m.incident.Stream

@@ -3,6 +3,8 @@ package notify
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rollcallhq/rollcall/internal/store"
@@ -11,11 +13,14 @@ import (
 // message is what there is to say of an incident.
 type message struct {
 	incident store.Incident
-	host     string // that had a lost event last
+	state    string       // what is told: open, escalated, resolved
+	why      string       // it is told again
+	also     []string     // edges that went unknown with it
+	hints    []store.Hint // what its events have in common, what accounts for most first
+	host     string       // that had a lost event last
 	page     string
 	now      time.Time
 	test     bool
-	acked    bool // that somebody looks at it is what there is to say
 	self     bool // it is of Rollcall's own health
 }
 
@@ -25,18 +30,27 @@ func (m *message) text() string {
 	if m.incident.State() == store.IncidentMerged {
 		text = fmt.Sprintf("[MERGED] %s %s: it goes on as incident %s", m.incident.Stream, m.incident.Edge, m.incident.Into)
 	}
-	if m.host != "" {
+	switch {
+	case len(m.hints) > 0 && !strings.Contains(text, m.hints[0].Short):
+		text += ", " + m.hints[0].Short
+	case m.host != "":
 		text += ", last seen on " + m.host
+	}
+	if len(m.also) > 0 {
+		text += "; and " + strings.Join(m.also, ", ")
+	}
+	if m.state == store.IncidentEscalated {
+		text = "[ESCALATED] " + text + "; " + m.why
 	}
 	return text
 }
 
-// state is what a receiver is told: store.IncidentOpen, store.IncidentResolved or store.ToldAcknowledged.
-func (m *message) state() string {
-	if m.acked {
-		return store.ToldAcknowledged
+// stateOf is what there is to tell of an incident by itself: that it is open, or that it is over.
+func stateOf(i *store.Incident) string {
+	if i.State() == store.IncidentOpen {
+		return store.IncidentOpen
 	}
-	return keyOf(&m.incident).state
+	return store.IncidentResolved
 }
 
 // severity is how bad it is, in words that Alertmanager's routes and PagerDuty know. While Rollcall is blind nobody knows what is lost.
@@ -44,11 +58,14 @@ func (m *message) severity() string {
 	switch {
 	case m.test:
 		return "info"
-	case m.self || m.incident.Cause == store.CauseLoss:
+	case m.self, m.incident.Cause == store.CauseLoss, slices.Contains(paging, m.incident.Cause):
 		return "critical"
 	}
 	return "warning"
 }
+
+// over says whether the receiver is told of the end.
+func (m *message) over() bool { return m.state == store.IncidentResolved }
 
 func (m *message) edge() string {
 	if m.incident.Edge == (store.Edge{}) {
@@ -72,24 +89,45 @@ type data struct {
 	Expected uint64    `json:"expected"`
 	OpenedAt time.Time `json:"openedAt"`
 	Since    time.Time `json:"since"`
+	Events   uint64    `json:"events"`
 	Host     string    `json:"host,omitempty"`
+	Hints    []string  `json:"hints,omitempty"`
+	Why      string    `json:"why,omitempty"`
 	Text     string    `json:"text"`
 	Link     string    `json:"link,omitempty"`
 	Test     bool      `json:"test,omitempty"`
 }
 
+// evidence is the sentences of the hints.
+func (m *message) evidence() []string {
+	var all []string
+	for i := range m.hints {
+		all = append(all, m.hints[i].Evidence)
+	}
+	return all
+}
+
 // cloudEvent is the message as CloudEvents 1.0 has it, in structured mode. Its id is the same whenever the same is told: who got it twice can tell.
 func (m *message) cloudEvent() ([]byte, error) {
 	i := &m.incident
+	id := fmt.Sprintf("%s/%s/%d", i.ID, m.state, i.Since.UnixMilli())
+	if m.state == store.IncidentEscalated { // it may get worse more than once
+		id += fmt.Sprintf("/%d", i.Events)
+	}
 	return json.Marshal(map[string]any{
-		"specversion": "1.0", "id": fmt.Sprintf("%s/%s/%d", i.ID, m.state(), i.Since.UnixMilli()), "source": "/rollcall/" + i.Stream,
-		"type": "io.rollcall.incident." + m.state(), "subject": i.ID.String(), "time": i.Since.UTC(), "datacontenttype": "application/json",
+		"specversion": "1.0", "id": id, "source": "/rollcall/" + i.Stream,
+		"type": "io.rollcall.incident." + m.state, "subject": i.ID.String(), "time": i.Since.UTC(), "datacontenttype": "application/json",
 		"data": data{
-			Incident: i.ID.String(), Stream: i.Stream, Edge: m.edge(), Cause: string(i.Cause), State: m.state(), First: i.First, Last: i.Last,
+			Incident: i.ID.String(), Stream: i.Stream, Edge: m.edge(), Cause: string(i.Cause), State: m.state, First: i.First, Last: i.Last,
 			Windows: i.Windows, Bad: i.Bad, Lost: i.Lost, Expected: i.Expected, OpenedAt: i.OpenedAt, Since: i.Since, Host: m.host,
-			Text: m.text(), Link: m.link(), Test: m.test,
+			Events: i.Events, Hints: m.evidence(), Why: m.why, Text: m.text(), Link: m.link(), Test: m.test,
 		},
 	})
+}
+
+// paging are the causes, beside loss, that are critical: budgets that burn fast.
+var paging = []store.Cause{
+	store.BurnCause(store.Completeness, false), store.BurnCause(store.Timeliness, false), store.BurnCause(store.Latency, false), store.BurnCause(store.Validity, false),
 }
 
 // alert is the message as Alertmanager's API v2 has it. While the incident is open it ends a few repeats from now, so that it ends by itself where
@@ -97,7 +135,7 @@ func (m *message) cloudEvent() ([]byte, error) {
 func (m *message) alert(c Config) ([]byte, error) {
 	i := &m.incident
 	labels := map[string]string{
-		"alertname": "Rollcall_" + string(i.Cause), "stream": i.Stream, "cause": string(i.Cause), "severity": m.severity(), "incident": i.ID.String(),
+		"alertname": "Rollcall_" + strings.ReplaceAll(string(i.Cause), "-", "_"), "stream": i.Stream, "cause": string(i.Cause), "severity": m.severity(), "incident": i.ID.String(),
 	}
 	if m.edge() != "" {
 		labels["edge"] = m.edge()
@@ -105,7 +143,7 @@ func (m *message) alert(c Config) ([]byte, error) {
 	alert := map[string]any{
 		"labels": labels, "annotations": map[string]string{"summary": m.text()}, "startsAt": i.OpenedAt.UTC(), "endsAt": m.now.Add(4 * c.Resend).UTC(),
 	}
-	if m.state() == store.IncidentResolved || m.test {
+	if m.over() || m.test {
 		alert["endsAt"] = m.now.UTC()
 	}
 	if link := m.link(); link != "" {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
@@ -24,7 +25,7 @@ type Store interface {
 	ToldOpen(ctx context.Context, receiver string) ([]store.Told, error)
 	AddTold(ctx context.Context, told store.Told) error
 	Silences(ctx context.Context, now time.Time) ([]store.Silence, error)
-	AckStore
+	Acks(ctx context.Context, incidents []wire.UID) (map[wire.UID][]store.Ack, error)
 }
 
 // Shares says of which streams this process is to tell. Every process that judges has a notifier, and of each stream exactly the one that holds its
@@ -40,15 +41,22 @@ type Names interface {
 	Named(ctx context.Context, stream string, start time.Time, edge store.Edge, kind, after string, limit int, now time.Time) ([]store.Named, string, bool, error)
 }
 
+// Hints tells what the events of an incident have in common, what accounts for most first.
+type Hints interface {
+	Hints(ctx context.Context, incident *store.Incident, now time.Time) ([]store.Hint, error)
+}
+
 // Deps are what a notifier is built from.
 type Deps struct {
 	Store    Store
 	Shares   Shares
 	Names    Names // nil: hosts are not named
+	Hints    Hints // nil: nothing more is looked up
 	Registry prometheus.Registerer
 	Log      *slog.Logger
-	Now      func() time.Time // nil: time.Now
-	Checks   []Check          // of Rollcall's own health; without any heartbeats say only that the process lives
+	Now      func() time.Time  // nil: time.Now
+	Checks   []Check           // of Rollcall's own health; without any heartbeats say only that the process lives
+	Calls    http.RoundTripper // what calls go through; nil: straight over the network, with every address checked when it is dialled
 }
 
 // Config says whom to tell and how patiently; zero values take the defaults.
@@ -57,6 +65,9 @@ type Config struct {
 	Page      string        // address of the page, for links; empty: no links
 	Every     time.Duration // how often is looked what is to be sent; 2 s
 	Hold      time.Duration // how long an incident must stand before anybody is called; 30 s, negative: none
+	Calm      time.Duration // how long an incident must be over before that is told, and a next one is not the same trouble; 5 min, negative: none
+	Worse     int           // how many times as many events a window as told make an incident worse; 10, negative: never
+	Unacked   time.Duration // after how long an open incident that nobody took notice of is told again, once; 30 min, negative: never
 	Timeout   time.Duration // of one attempt, from the dialling to the end of the answer; 10 s
 	First     time.Duration // wait after a first failed attempt, doubled up to Most; 5 s
 	Most      time.Duration // 5 min
@@ -71,12 +82,15 @@ func (c Config) withDefaults() Config {
 		value *time.Duration
 		usual time.Duration
 	}{
-		{&c.Every, 2 * time.Second}, {&c.Hold, 30 * time.Second}, {&c.Timeout, 10 * time.Second}, {&c.First, 5 * time.Second},
-		{&c.Most, 5 * time.Minute}, {&c.Patience, 24 * time.Hour}, {&c.Resend, time.Minute}, {&c.Look, 10 * time.Second}, {&c.Beat, time.Minute},
+		{&c.Every, 2 * time.Second}, {&c.Hold, 30 * time.Second}, {&c.Calm, 5 * time.Minute}, {&c.Unacked, 30 * time.Minute}, {&c.Timeout, 10 * time.Second},
+		{&c.First, 5 * time.Second}, {&c.Most, 5 * time.Minute}, {&c.Patience, 24 * time.Hour}, {&c.Resend, time.Minute}, {&c.Look, 10 * time.Second}, {&c.Beat, time.Minute},
 	} {
 		if *d.value == 0 {
 			*d.value = d.usual
 		}
+	}
+	if c.Worse == 0 {
+		c.Worse = 10
 	}
 	return c
 }
@@ -110,9 +124,14 @@ func New(deps Deps, config Config) (*Notifier, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, t := range targets {
+		if deps.Calls != nil {
+			t.client.Transport = deps.Calls
+		}
+	}
 	n := &Notifier{Deps: deps, config: config.withDefaults(), targets: targets}
 	n.outcomes = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "rollcall_notifications_total", Help: "Attempts to tell receivers of incidents by outcome (sent, retried, refused, gave_up).",
+		Name: "rollcall_notifications_total", Help: "Attempts to tell receivers of incidents by outcome (sent, retried, refused, gave_up, joined).",
 	}, []string{"receiver", "outcome"})
 	n.beats = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rollcall_heartbeats_total", Help: "Heartbeats by outcome (sent, retried, refused, withheld because not all is well).",
@@ -213,13 +232,13 @@ func Test(ctx context.Context, r Receiver, now time.Time) (string, error) {
 		return "", err
 	}
 	defer t.client.CloseIdleConnections()
-	m := message{now: now, test: true, incident: store.Incident{
+	m := message{now: now, test: true, state: store.IncidentOpen, incident: store.Incident{
 		Stream: "rollcall-test", Cause: store.CauseLoss, First: now, Last: now, FirstBad: now, Bad: 1, Windows: 1, OpenedAt: now, Since: now,
 		Text: "[TEST] this is a test of Rollcall: no event is lost",
 	}}
 	status, err := t.send(ctx, m, config)
 	if err == nil && t.Type == PagerDuty { // else the test would stay open there
-		m.incident.Bad = 0
+		m.incident.Bad, m.state = 0, store.IncidentResolved
 		status, err = t.send(ctx, m, config)
 	}
 	if err != nil {

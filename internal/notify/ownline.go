@@ -58,7 +58,7 @@ func (l *ownLine) tell(ctx context.Context, i int) {
 	case s.unsaved && s.told == open:
 		l.save(ctx, s, &own)
 	case l.due(s, open, now) && !l.muted(ctx, &own):
-		l.attempt(ctx, s, message{incident: own, now: now, page: l.config.Page, self: true})
+		l.attempt(ctx, s, message{incident: own, state: stateOf(&own), now: now, page: l.config.Page, self: true})
 	}
 }
 

@@ -22,10 +22,10 @@ const (
 // https://developer.pagerduty.com/docs/send-alert-event.
 func (m *message) pagerDuty(routing string) ([]byte, error) {
 	event := map[string]any{"routing_key": routing, "dedup_key": m.incident.ID.String()}
-	switch {
-	case m.state() == store.ToldAcknowledged:
+	switch m.state {
+	case store.ToldAcknowledged:
 		event["event_action"] = acknowledge
-	case m.state() == store.IncidentResolved:
+	case store.IncidentResolved:
 		event["event_action"] = resolve
 	default:
 		event["event_action"], event["client"], event["payload"] = trigger, "Rollcall", m.pagerDutyPayload()
@@ -61,6 +61,9 @@ func (m *message) details() map[string]any {
 	}
 	if m.host != "" {
 		all["host"] = m.host
+	}
+	if hints := m.evidence(); len(hints) > 0 {
+		all["hints"] = hints
 	}
 	if mute := m.mute(); mute != "" {
 		all["mute"] = mute

@@ -162,7 +162,7 @@ func (s *scene) claim() holder {
 func (s *scene) start(change func(*Config), receivers ...Receiver) (stop func()) {
 	s.Helper()
 	c := Config{
-		Receivers: receivers, Page: "http://rollcall.example", Every: 20 * time.Millisecond, Hold: -1, Timeout: 5 * time.Second,
+		Receivers: receivers, Page: "http://rollcall.example", Every: 20 * time.Millisecond, Hold: -1, Calm: -1, Timeout: 5 * time.Second,
 		First: 10 * time.Millisecond, Most: 20 * time.Millisecond, Resend: time.Hour,
 	}
 	if change != nil {

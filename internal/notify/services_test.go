@@ -185,7 +185,7 @@ func TestAnAcknowledgementFromBeforeTheIncidentOpenedAgainIsNotPassedOn(t *testi
 
 func TestWhatCallsItselfAnythingBreaksOutOfNoMessage(t *testing.T) {
 	const evil = "<!channel> & <https://evil.example|click>\n*web*`17`"
-	m := message{incident: loss(), host: evil, page: "https://rollcall.example"}
+	m := message{incident: loss(), state: store.IncidentOpen, host: evil, page: "https://rollcall.example"}
 	m.incident.Text = "[LOSS] <@U1234> @here"
 	body, err := m.slack()
 	if err != nil {

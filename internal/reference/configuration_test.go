@@ -23,8 +23,12 @@ var meanings = map[string]string{
 	"hops.NAME.rewrites":          "The hop changes payloads on purpose. Kept and shown; verdicts do not depend on it.",
 	"certify.auto":                "Kept and shown; verdicts do not depend on it.",
 	"certify.allow":               "Kept and shown; verdicts do not depend on it.",
-	"objectives.completeness":     "The share of events that should arrive. Kept and shown; verdicts do not depend on it.",
-	"objectives.latencyP99Millis": "The latency that 99 % of events should keep. Kept and shown; verdicts do not depend on it.",
+	"objectives.completeness":     "The share of the events produced that must not be lost. [Objectives](../how-to/be-called-when-events-are-lost.md#objectives) call people when their budget burns; verdicts do not depend on them.",
+	"objectives.latencyP99Millis": "Within how many ms 99 % of the events must reach the last hops.",
+	"objectives.timeliness":       "The share of the events whose window must be closed `timelySeconds` after its end. A backlog then calls people at once instead of after 30 minutes.",
+	"objectives.timelySeconds":    "At most 3600; 300 where it is absent.",
+	"objectives.validity":         "The share of the events that must not break their schema. A window with more opens an incident.",
+	"alertOn":                     "What opens an incident wherever it is found: any of `invalid`, `corrupt`, `duplicated`. Absent: these are marks beside the verdict, and nobody is called.",
 }
 
 // configurationPage lists the flags of serve and the settings of a stream.
@@ -61,7 +65,8 @@ func configurationPage(t *testing.T) string {
 	b.WriteString("\n```yaml\nlisten: 127.0.0.1:8080\ndata: /var/lib/rollcall\nstreams:\n  orders:\n    edges: [app..agent, agent..warehouse]\n    graceSeconds: 10\n    owner: growth\n```\n")
 	b.WriteString("\n## Notifications\n\n" +
 		"Who is called of incidents stands under `notify:` in the file; [how to](../how-to/be-called-when-events-are-lost.md). `page` is the address of the page, for\n" +
-		"links. `receivers` is a list:\n\n| key | meaning |\n|---|---|\n")
+		"links. `hold` (30s) is how long an incident must stand before anybody is called, `calm` (5m) how long it must be over before that is told, `unacked` (30m) after how\n" +
+		"long one that nobody acknowledged is told again, and `worse` (10) how many times as many events a window as told are told again; a negative one is none. `receivers` is a list:\n\n| key | meaning |\n|---|---|\n")
 	for i := range reflect.TypeFor[cli.Receiver]().NumField() {
 		name := reflect.TypeFor[cli.Receiver]().Field(i).Tag.Get("yaml")
 		if receiverMeanings[name] == "" {

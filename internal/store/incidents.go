@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -16,19 +17,20 @@ FROM verdicts FINAL
 WHERE stream IN (SELECT stream FROM wanted) AND start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')}
   AND (stream, edge_from, edge_to, start) IN (
       SELECT stream, edge_from, edge_to, start FROM verdicts
-      WHERE stream IN (SELECT stream FROM wanted) AND start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')} AND state IN (4, 5)
+      WHERE stream IN (SELECT stream FROM wanted) AND start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')}
+        AND (state IN (4, 5) OR {marks:UInt8} = 1 AND corrupt + duplicated + invalid > 0)
   )
 ORDER BY stream, edge_from, edge_to, start, revision`
 
-// EverBad returns all revisions of the verdicts of the streams' windows in [from, to) that were unknown or incomplete at some revision, by
-// stream, and of each by edge, start and revision.
-func (s *Store) EverBad(ctx context.Context, streams []string, from, to time.Time) (map[string][]Verdict, error) {
+// EverBad returns all revisions of the verdicts of the streams' windows in [from, to) that were unknown or incomplete at some revision, or where
+// marks are asked for had invalid, corrupt or duplicated events, by stream, and of each by edge, start and revision.
+func (s *Store) EverBad(ctx context.Context, streams []string, from, to time.Time, marks bool) (map[string][]Verdict, error) {
 	args, err := streamList(streams)
 	if err != nil {
 		return nil, err
 	}
 	found := map[string][]Verdict{}
-	args = args.value("from", from).value("to", to)
+	args = args.value("from", from).value("to", to).value("marks", bit(marks))
 	err = s.selectVerdicts(ctx, selectEverBad, args, func(v Verdict) { found[v.Stream] = append(found[v.Stream], v) })
 	return found, err
 }
@@ -57,12 +59,12 @@ func (s *Store) LastTraffic(ctx context.Context, streams []string) (map[string]t
 }
 
 const incidentColumns = `
-    id, stream, edge_from, edge_to, cause, first, last, seconds, windows, bad, first_bad, lost, expected, opened_at, since, text, version`
+    id, stream, edge_from, edge_to, cause, first, last, seconds, windows, bad, first_bad, lost, expected, opened_at, since, text, version, events, hold`
 
 // incidentTypes are the types of incidentColumns, in their order.
 var incidentTypes = []string{
 	"UUID", "String", "String", "String", "String", "DateTime('UTC')", "DateTime('UTC')", "UInt32", "UInt32", "UInt32", "DateTime('UTC')",
-	"UInt64", "UInt64", "Int64", "Int64", "String", "UInt64",
+	"UInt64", "UInt64", "Int64", "Int64", "String", "UInt64", "UInt64", "Int64",
 }
 
 // AddIncidents stores incidents; of several of the same id the one of the highest version is kept.
@@ -76,7 +78,7 @@ func (s *Store) addIncidents(ctx context.Context, incidents []Incident, held []C
 		i := &incidents[n]
 		rows[n] = []any{
 			id(i.ID), i.Stream, i.Edge.From, i.Edge.To, string(i.Cause), i.First, i.Last, i.Seconds, i.Windows, i.Bad, i.FirstBad,
-			i.Lost, i.Expected, ms(i.OpenedAt), ms(i.Since), i.Text, i.Version,
+			i.Lost, i.Expected, ms(i.OpenedAt), ms(i.Since), i.Text, i.Version, i.Events, i.Hold.Milliseconds(),
 		}
 	}
 	return s.insertHeld(ctx, given{table: "incidents", columns: incidentColumns, types: incidentTypes, storedAt: true, rows: rows}, held)
@@ -133,32 +135,63 @@ func scanIncident(r driver.Rows) (Incident, error) {
 	var i Incident
 	var own, cover uuid.UUID
 	var cause string
-	var opened, since int64
+	var opened, since, hold int64
 	var covered uint8
 	err := r.Scan(&own, &i.Stream, &i.Edge.From, &i.Edge.To, &cause, &i.First, &i.Last, &i.Seconds, &i.Windows, &i.Bad, &i.FirstBad,
-		&i.Lost, &i.Expected, &opened, &since, &i.Text, &i.Version, &covered, &cover)
-	i.ID, i.Cause, i.OpenedAt, i.Since = uid(own), Cause(cause), at(opened), at(since)
+		&i.Lost, &i.Expected, &opened, &since, &i.Text, &i.Version, &i.Events, &hold, &covered, &cover)
+	i.ID, i.Cause, i.OpenedAt, i.Since, i.Hold = uid(own), Cause(cause), at(opened), at(since), time.Duration(hold)*time.Millisecond
 	if covered == 1 {
 		i.Into = uid(cover)
 	}
 	return i, err
 }
 
-const selectStopped = `
+const selectOpenIncidents = `
 SELECT` + incidentColumns + `, 0, id
 FROM incidents FINAL
-WHERE stream IN (SELECT stream FROM wanted) AND cause = 'stopped' AND bad > 0`
+WHERE stream IN (SELECT stream FROM wanted) AND cause IN splitByChar(',', {causes:String}) AND bad > 0`
 
-// StoppedIncidents returns the open incidents of streams without traffic, by stream.
-func (s *Store) StoppedIncidents(ctx context.Context, streams []string) (map[string][]Incident, error) {
+// OpenIncidents returns the incidents of the streams with one of the causes that are stored as open, by stream.
+func (s *Store) OpenIncidents(ctx context.Context, streams []string, causes ...Cause) (map[string][]Incident, error) {
 	args, err := streamList(streams)
 	if err != nil {
 		return nil, err
 	}
+	names := make([]string, len(causes))
+	for n, cause := range causes {
+		names[n] = string(cause)
+	}
 	found := map[string][]Incident{}
-	err = s.query(ctx, "read incidents of stopped streams", selectStopped, args, func(r driver.Rows) error {
+	err = s.query(ctx, "read open incidents", selectOpenIncidents, args.value("causes", strings.Join(names, ",")), func(r driver.Rows) error {
 		i, err := scanIncident(r)
 		found[i.Stream] = append(found[i.Stream], i)
+		return err
+	})
+	return found, err
+}
+
+const selectLatestSettled = `
+SELECT stream, edge_from, edge_to, max(start)
+FROM verdicts
+WHERE stream IN (SELECT stream FROM wanted) AND start >= {from:DateTime('UTC')} AND state IN (1, 4, 5) AND expected > 0
+GROUP BY stream, edge_from, edge_to`
+
+// LatestSettled returns, by stream and edge, the start of the last window from an instant on that has events and was ever settled.
+func (s *Store) LatestSettled(ctx context.Context, streams []string, from time.Time) (map[string]map[Edge]time.Time, error) {
+	args, err := streamList(streams)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]map[Edge]time.Time{}
+	err = s.query(ctx, "read the last settled windows", selectLatestSettled, args.value("from", from), func(r driver.Rows) error {
+		var stream string
+		var e Edge
+		var start time.Time
+		err := r.Scan(&stream, &e.From, &e.To, &start)
+		if found[stream] == nil {
+			found[stream] = map[Edge]time.Time{}
+		}
+		found[stream][e] = start
 		return err
 	})
 	return found, err

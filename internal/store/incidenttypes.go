@@ -14,6 +14,12 @@ const (
 	CauseLoss    Cause = "loss"    // windows that are incomplete
 	CauseUnknown Cause = "unknown" // windows that cannot be judged
 	CauseStopped Cause = "stopped" // no event of the stream at all, where traffic is expected
+
+	CauseDelayed    Cause = "delayed"    // windows past the settle limit of which all that is awaited is alive and behind: a backlog, no loss
+	CauseInvalid    Cause = "invalid"    // events that break their schema, where the stream's settings ask for it
+	CauseCorrupt    Cause = "corrupt"    // events whose payload changed on the way, where they ask for it
+	CauseDuplicated Cause = "duplicated" // events taken over twice, where they ask for it
+	CauseBurn       Cause = "burn"       // an objective whose error budget is used up too fast
 )
 
 // Incident is a run of bad windows of one edge with one cause.
@@ -30,11 +36,13 @@ type Incident struct {
 	FirstBad time.Time // the first window that is still bad; First when none is
 	Lost     uint64    // events named lost in the windows that are still bad
 	Expected uint64    // events expected in the windows of the run
+	Events   uint64    // events it is about in the windows that are still bad: lost, pending, invalid …
 	OpenedAt time.Time
-	Since    time.Time // since when it is as it is, open or resolved
-	Text     string    // one line for a person
-	Version  uint64    // grows with every verdict it rests on
-	Into     wire.UID  // the incident that this one has become part of; zero: it stands for itself
+	Since    time.Time     // since when it is as it is, open or resolved
+	Text     string        // one line for a person
+	Version  uint64        // grows with every verdict it rests on
+	Hold     time.Duration // how long it must stand before anybody is called, beside what the notifier waits anyway; negative: nobody is
+	Into     wire.UID      // the incident that this one has become part of; zero: it stands for itself
 }
 
 // The states of an incident.
@@ -42,6 +50,8 @@ const (
 	IncidentOpen     = "open"
 	IncidentResolved = "resolved"
 	IncidentMerged   = "merged" // the window before its first turned bad too: it is part of an earlier one
+
+	IncidentEscalated = "escalated" // of what is told: it is open and got worse
 )
 
 // State says how the incident stands.
@@ -77,12 +87,14 @@ type Ack struct {
 type Told struct {
 	Receiver string
 	Incident wire.UID
-	State    string    // IncidentOpen, IncidentResolved or ToldAcknowledged
+	State    string    // IncidentOpen, IncidentEscalated, ToldAcknowledged or IncidentResolved
 	Since    time.Time // Since of the incident then
-	Outcome  string    // "sent" or "gave_up"
+	Outcome  string    // "sent", "gave_up", or "joined": nothing was sent, since it goes on what Detail, an incident's id, names
 	Attempts uint32
 	Detail   string
 	At       time.Time
+	Events   uint64    // that each bad window of the incident had then, on average
+	First    time.Time // when it was first told; only of ToldOpen
 }
 
 // Silence mutes notifications from Starts until Ends. It hides nothing.

@@ -15,18 +15,19 @@ const ToldAcknowledged = "acknowledged"
 
 // AddTold stores what a receiver was told.
 func (s *Store) AddTold(ctx context.Context, t Told) error {
-	return s.insert(ctx, "notifications", [][]any{{t.Receiver, id(t.Incident), t.State, ms(t.Since), t.Outcome, t.Attempts, t.Detail, ms(t.At)}})
+	row := []any{t.Receiver, id(t.Incident), t.State, ms(t.Since), t.Outcome, t.Attempts, t.Detail, ms(t.At), t.Events}
+	return s.insert(ctx, "notifications (receiver, incident, told, since, outcome, attempts, detail, at, events)", [][]any{row})
 }
 
 const selectToldOpen = `
-SELECT receiver, incident, argMax(told, at) AS last, argMax(since, at), argMax(outcome, at), argMax(attempts, at), argMax(detail, at), max(at)
+SELECT receiver, incident, argMax(told, at) AS last, argMax(since, at), argMax(outcome, at), argMax(attempts, at), argMax(detail, at), max(at), argMax(events, at), min(at)
 FROM notifications
 WHERE receiver = {receiver:String}
 GROUP BY receiver, incident
-HAVING last IN ('open', 'acknowledged')`
+HAVING last != 'resolved'`
 
 const selectToldOf = `
-SELECT receiver, incident, told, since, outcome, attempts, detail, at
+SELECT receiver, incident, told, since, outcome, attempts, detail, at, events, at
 FROM notifications FINAL
 WHERE incident IN (SELECT id FROM wanted)
 ORDER BY at, receiver`
@@ -50,9 +51,9 @@ func (s *Store) selectTold(ctx context.Context, sql string, args params) ([]Told
 	err := s.query(ctx, "read notifications", sql, args, func(r driver.Rows) error {
 		var t Told
 		var incident uuid.UUID
-		var since, when int64
-		err := r.Scan(&t.Receiver, &incident, &t.State, &since, &t.Outcome, &t.Attempts, &t.Detail, &when)
-		t.Incident, t.Since, t.At = uid(incident), at(since), at(when)
+		var since, when, first int64
+		err := r.Scan(&t.Receiver, &incident, &t.State, &since, &t.Outcome, &t.Attempts, &t.Detail, &when, &t.Events, &first)
+		t.Incident, t.Since, t.At, t.First = uid(incident), at(since), at(when), at(first)
 		found = append(found, t)
 		return err
 	})

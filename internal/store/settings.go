@@ -44,15 +44,47 @@ func (s *Store) Settings(ctx context.Context, streams []string) (map[string]Sett
 		if err := json.Unmarshal([]byte(text), &d); err != nil {
 			return fmt.Errorf("settings of %s: %w", stream, err)
 		}
-		found[stream] = Settings{
+		v := Settings{
 			Stream: stream, Lengths: d.Lengths, Edges: d.Edges, ExpectTraffic: d.ExpectTraffic, Owner: d.Owner, Document: d.Document, Who: d.Who,
 			Grace:  time.Duration(d.GraceMillis) * time.Millisecond,
 			Settle: time.Duration(d.SettleMillis) * time.Millisecond,
 			Skew:   time.Duration(d.SkewMillis) * time.Millisecond,
 		}
-		return nil
+		err := v.readDocument()
+		found[stream] = v
+		return err
 	})
 	return found, err
+}
+
+// readDocument reads from the settings as given what they say of incidents.
+func (s *Settings) readDocument() error {
+	var d struct {
+		Objectives struct {
+			Completeness     float64 `json:"completeness"`
+			LatencyP99Millis int64   `json:"latencyP99Millis"`
+			Timeliness       float64 `json:"timeliness"`
+			TimelySeconds    int64   `json:"timelySeconds"`
+			Validity         float64 `json:"validity"`
+		} `json:"objectives"`
+		AlertOn []Cause `json:"alertOn"`
+	}
+	if len(s.Document) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(s.Document, &d); err != nil {
+		return fmt.Errorf("settings of %s: %w", s.Stream, err)
+	}
+	o := d.Objectives
+	s.AlertOn = d.AlertOn
+	s.Objectives = Objectives{
+		Completeness: o.Completeness, Timeliness: o.Timeliness, Validity: o.Validity,
+		LatencyP99: time.Duration(o.LatencyP99Millis) * time.Millisecond, Timely: time.Duration(o.TimelySeconds) * time.Second,
+	}
+	if s.Objectives.Timely == 0 {
+		s.Objectives.Timely = DefaultTimely
+	}
+	return nil
 }
 
 // PutSettings stores the settings of a stream and has its windows looked at again, unless they are those stored already:

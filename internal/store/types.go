@@ -133,9 +133,23 @@ type Settings struct {
 	Edges         []Edge // required edges; empty: every edge discovered
 	ExpectTraffic bool
 	Owner         string
-	Document      []byte // the settings as given, JSON, for what only the API reads
-	Who           string // who changed them last; empty where nobody did, or nobody was asked
+	Objectives    Objectives
+	AlertOn       []Cause // causes that open incidents of this stream only because it asks for them: invalid, corrupt, duplicated
+	Document      []byte  // the settings as given, JSON, for what only the API reads
+	Who           string  // who changed them last; empty where nobody did, or nobody was asked
 }
+
+// Objectives are a stream's targets: shares from 0 to 1 of its events, 0 where there is none.
+type Objectives struct {
+	Completeness float64       // not lost
+	Timeliness   float64       // of windows that are closed within Timely of their end
+	Timely       time.Duration // DefaultTimely where none is given
+	LatencyP99   time.Duration // within which 99 % of the events reach the last hops; 0: none
+	Validity     float64       // not breaking their schema
+}
+
+// DefaultTimely is how long after a window's end its events are still in time, where the objectives do not say.
+const DefaultTimely = 5 * time.Minute
 
 // DefaultSettings are those of a stream that has none.
 func DefaultSettings(stream string) Settings {

@@ -68,7 +68,7 @@ export interface Trace {
 
 export interface Incident {
   id: string; stream: string; edge?: string | undefined; cause: string; state: string; first: string; last: string; windows: number; bad: number;
-  firstBad: string; lost: number; expected: number; openedAt: string; since: string; text: string; ackedBy?: string; muted?: boolean;
+  firstBad: string; lost: number; expected: number; events: number; openedAt: string; since: string; text: string; ackedBy?: string; muted?: boolean;
 }
 
 export interface Status {

@@ -5,7 +5,7 @@ import { incidentPaint, incidentPath, incidentSentence } from './incident';
 
 const loss: Incident = {
   id: '1', stream: 'flights', edge: 'relay..sink', cause: 'loss', state: 'open', first: '2026-11-22T05:00:00Z', last: '2026-11-22T05:02:00Z', windows: 3, bad: 2,
-  firstBad: '2026-11-22T05:01:00Z', lost: 312, expected: 4_200_000, openedAt: '2026-11-22T05:02:10Z', since: '2026-11-22T05:02:10Z', text: '',
+  firstBad: '2026-11-22T05:01:00Z', lost: 312, expected: 4_200_000, events: 312, openedAt: '2026-11-22T05:02:10Z', since: '2026-11-22T05:02:10Z', text: '',
 };
 const unknown: Incident = { ...loss, cause: 'unknown', bad: 1, lost: 0 };
 const stopped: Incident = { ...loss, cause: 'stopped', edge: undefined, bad: 1, firstBad: '2026-11-22T05:00:00Z' };
@@ -16,6 +16,14 @@ describe('an open incident', () => {
     expect(incidentSentence({ ...loss, lost: 1, bad: 1 })).toMatch(/^1 of .* is missing after relay, in the window of Sun 22 Nov 05:01 UTC\.$/);
     expect(incidentSentence(unknown)).toBe('Nobody can tell what sink had of flights in the window of Sun 22 Nov 05:01 UTC.');
     expect(incidentSentence(stopped)).toBe('flights has had no event since Sun 22 Nov 05:00 UTC.');
+  });
+  it('says what is late, broken or used up, in its own words', () => {
+    const one = { ...loss, lost: 0, events: 40, bad: 1 };
+    expect(incidentSentence({ ...one, cause: 'delayed' })).toBe('40 events of flights are delayed before sink, in the window of Sun 22 Nov 05:01 UTC.');
+    expect(incidentSentence({ ...one, cause: 'invalid', events: 1 })).toBe('1 event of flights breaks its schema at sink, in the window of Sun 22 Nov 05:01 UTC.');
+    expect(incidentSentence({ ...one, cause: 'corrupt' })).toBe('40 events of flights are corrupt at sink, in the window of Sun 22 Nov 05:01 UTC.');
+    expect(incidentSentence({ ...stopped, cause: 'burn-latency', text: '[BURN] flights: the budget is used up' })).toBe('flights: the budget is used up.');
+    expect(incidentPaint({ ...one, cause: 'delayed' })).toMatchObject({ shape: 'question', label: 'Delayed' });
   });
   it('says who looks after it, and that it is silenced', () => {
     expect(incidentSentence({ ...unknown, ackedBy: 'ada', muted: true })).toMatch(/; ada looks after it; nobody is called, it is silenced\.$/);

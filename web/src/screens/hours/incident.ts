@@ -4,10 +4,16 @@ import { paint, type Paint } from '../../state/states';
 import { count, plural } from '../../text/numbers';
 import { clock, day, hourKey, stamp } from '../../text/time';
 
-/** The state of what an incident is about; a stream that stopped looks unknown, and says that it stopped. */
+/** What is said instead of the state's word where an incident is neither a loss nor unknown. */
+const labels: Record<string, string> = {
+  stopped: 'Stopped', delayed: 'Delayed', invalid: 'Invalid', corrupt: 'Corrupt', duplicated: 'Duplicated',
+};
+
+/** The state of what an incident is about: a loss looks incomplete, all else unknown, and says what it is. */
 export function incidentPaint(i: Incident): Paint {
   if (i.cause === 'loss') return paint('incomplete');
-  return i.cause === 'stopped' ? { ...paint('unknown'), label: 'Stopped' } : paint('unknown');
+  const label = i.cause.startsWith('burn-') ? 'Objective' : labels[i.cause];
+  return label === undefined ? paint('unknown') : { ...paint('unknown'), label };
 }
 
 /** Where the first bad window is; of a stream that stopped, the hour of its last event. */
@@ -25,8 +31,12 @@ function what(i: Incident): string {
   const first = Date.parse(i.firstBad);
   const from = `${day(first)} ${clock(first)}`;
   if (i.cause === 'stopped') return `${i.stream} has had no event since ${from} UTC`;
+  if (i.cause.startsWith('burn-')) return i.text.replace(/^\[BURN\] /, '').replace(/\.$/, '');
   const [before, after] = (i.edge ?? '..').split('..');
   const where = i.bad === 1 ? `in the window of ${from} UTC` : `in ${count(i.bad)} windows from ${from} UTC on`;
   if (i.cause === 'loss') return `${count(i.lost)} of ${plural(i.expected, 'event')} of ${i.stream} ${i.lost === 1 ? 'is' : 'are'} missing after ${before}, ${where}`;
+  if (i.cause === 'delayed') return `${plural(i.events, 'event')} of ${i.stream} ${i.events === 1 ? 'is' : 'are'} delayed before ${after}, ${where}`;
+  if (i.cause === 'invalid') return `${plural(i.events, 'event')} of ${i.stream} ${i.events === 1 ? 'breaks its' : 'break their'} schema at ${after}, ${where}`;
+  if (i.cause === 'corrupt' || i.cause === 'duplicated') return `${plural(i.events, 'event')} of ${i.stream} ${i.events === 1 ? 'is' : 'are'} ${i.cause} at ${after}, ${where}`;
   return `Nobody can tell what ${after} had of ${i.stream} ${where}`;
 }
