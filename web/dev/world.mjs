@@ -121,7 +121,7 @@ export function incidentsAt(now) {
     const one = windowAt(s, start, f.edge, now);
     return {
       id: `5f0a1cf0-2b5e-5d0e-9d3c-${start.toString(16).padStart(12, '0')}`, stream: s.stream, edge: f.edge, cause: f.lost ? 'loss' : 'unknown', state: 'open',
-      first: iso(start), last: iso(start + (f.n - 1) * minute), windows: f.n, bad: f.n, firstBad: iso(start), lost: (f.lost ?? 0) * f.n, expected: one.expected * f.n,
+      first: iso(start), last: iso(start + (f.n - 1) * minute), windows: f.n, bad: f.n, firstBad: iso(start), lost: (f.lost ?? 0) * f.n, events: (f.lost ?? f.dark) * f.n, expected: one.expected * f.n,
       openedAt: iso(start + 4 * minute), since: iso(start + 4 * minute), text: '', ackedBy: f.dark ? 'ada' : undefined,
     };
   }));

@@ -50,6 +50,7 @@ function Told({ incident: i, again }: { incident: IncidentDetail; again: () => v
         <div><dt>Opened, UTC</dt><dd>{instant(i.openedAt)}</dd></div>
         <div><dt>Bad windows, of all</dt><dd>{count(i.bad)} / {count(i.windows)}</dd></div>
         <div><dt>Lost</dt><dd class={i.lost > 0 ? 'lost' : ''}>{count(i.lost)}</dd></div>
+        {i.cause !== 'loss' && i.events > 0 && <div><dt>Events it is about</dt><dd>{count(i.events)}</dd></div>}
         <div><dt>Expected</dt><dd>{count(i.expected)}</dd></div>
         <div><dt>Looked after by</dt><dd>{i.ackedBy ?? 'nobody'}{i.ackedAt !== undefined && <small> since {instant(i.ackedAt)}</small>}</dd></div>
       </dl>

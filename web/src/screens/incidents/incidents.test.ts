@@ -6,10 +6,10 @@ import { readMute, requestOf, scopeText } from './mute';
 import { incidentAnswer, incidentsSentence } from './sentence';
 import { stepText } from './timeline';
 
-const loss = {
+const loss: Call = {
   id: '1', stream: 'flights', edge: 'relay..sink', cause: 'loss', state: 'open', first: '2026-11-22T05:00:00Z', last: '2026-11-22T05:02:00Z', windows: 3, bad: 2,
   firstBad: '2026-11-22T05:01:00Z', lost: 312, expected: 4200, events: 312, openedAt: '2026-11-22T05:02:10Z', since: '2026-11-22T05:02:10Z', text: '',
-} as Call;
+};
 const unknown: Call = { ...loss, cause: 'unknown', lost: 0 };
 
 describe('how an incident stands', () => {
