@@ -15,7 +15,8 @@ type link struct {
 	Text string `json:"text"`
 }
 
-// links lead to the first window that is bad and to the incident. Of Rollcall's own trouble they lead to the page.
+// links lead to the first window that is bad, to the incident, and, while there is something to mute, to the form that mutes it. Of
+// Rollcall's own trouble they lead to the page.
 func (m *message) links() []link {
 	switch {
 	case m.page == "":
@@ -23,7 +24,11 @@ func (m *message) links() []link {
 	case m.self || m.test:
 		return []link{{m.page, "Rollcall"}}
 	}
-	all := []link{{m.link(), "Window"}, {m.base() + "/api/v1/incidents/" + url.PathEscape(m.incident.ID.String()), "Incident"}}
+	incident := m.base() + "/incidents/" + url.PathEscape(m.incident.ID.String())
+	all := []link{{m.link(), "Window"}, {incident, "Incident"}}
+	if m.mute() != "" {
+		all = append(all, link{incident + "/mute", "Mute form"})
+	}
 	if m.edge() == "" {
 		all[0].Text = "Rollcall"
 	}
