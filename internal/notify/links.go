@@ -15,8 +15,8 @@ type link struct {
 	Text string `json:"text"`
 }
 
-// links lead to the first window that is bad, to the incident, and, while there is something to mute, to the form that mutes it. Of
-// Rollcall's own trouble they lead to the page.
+// links lead to the first window that is bad, to the incident, and to the form that mutes it while it is open. Of Rollcall's own trouble they lead
+// to the page.
 func (m *message) links() []link {
 	switch {
 	case m.page == "":
@@ -25,12 +25,12 @@ func (m *message) links() []link {
 		return []link{{m.page, "Rollcall"}}
 	}
 	incident := m.base() + "/incidents/" + url.PathEscape(m.incident.ID.String())
-	all := []link{{m.link(), "Window"}, {incident, "Incident"}}
-	if m.mute() != "" {
-		all = append(all, link{incident + "/mute", "Mute form"})
+	all := []link{{incident, "Incident"}}
+	if m.edge() != "" {
+		all = append([]link{{m.link(), "Window"}}, all...)
 	}
-	if m.edge() == "" {
-		all[0].Text = "Rollcall"
+	if m.state == store.IncidentOpen || m.state == store.IncidentEscalated {
+		all = append(all, link{incident + "/mute", "Mute"})
 	}
 	return all
 }
@@ -44,17 +44,4 @@ func (m *message) link() string {
 	}
 	return fmt.Sprintf("%s/w/%s/%s?edge=%s", m.base(), url.PathEscape(m.incident.Stream),
 		m.incident.FirstBad.UTC().Format(time.RFC3339), url.QueryEscape(m.edge()))
-}
-
-// mute is the command that mutes what the message is of, for two hours; empty where there is nothing to mute. The names in it are of
-// letters, digits and . _ : - only, so that no shell takes them for more.
-func (m *message) mute() string {
-	if m.test || m.state != store.IncidentOpen && m.state != store.IncidentEscalated {
-		return ""
-	}
-	command := "rollcall silence add --stream " + m.incident.Stream
-	if m.edge() != "" {
-		command += " --edge " + m.edge()
-	}
-	return command + " --for 2h --reason WHY"
 }

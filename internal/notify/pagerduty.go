@@ -65,8 +65,5 @@ func (m *message) details() map[string]any {
 	if hints := m.evidence(); len(hints) > 0 {
 		all["hints"] = hints
 	}
-	if mute := m.mute(); mute != "" {
-		all["mute"] = mute
-	}
 	return all
 }

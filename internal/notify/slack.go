@@ -29,9 +29,6 @@ func (m *message) slackLinks() string {
 	for _, l := range m.links() {
 		parts = append(parts, fmt.Sprintf("<%s|%s>", slackText(strings.ReplaceAll(l.Href, "|", "%7C")), l.Text))
 	}
-	if mute := m.mute(); mute != "" {
-		parts = append(parts, "Mute: `"+slackText(mute)+"`")
-	}
 	return strings.Join(parts, " · ")
 }
 
