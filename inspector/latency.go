@@ -18,7 +18,7 @@ var (
 // never says less than was measured. It returns nil where nothing was measured.
 func percentiles(h latency.Histogram) *api.Latency {
 	arrived := h
-	arrived.NotArrived = 0
+	arrived.NotArrived, arrived.Untold = 0, 0
 	at := arrived.Quantiles(thousandths...)
 	if at[0].Kind != latency.Measured {
 		return nil

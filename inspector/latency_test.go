@@ -104,6 +104,17 @@ func TestAnEventIsMissingOnTheEdgeWhereItStoppedAndOnTheWayToAllLaterHops(t *tes
 	}
 }
 
+func TestAHopThatMeasuresNothingIsNotSaidToReceiveNothing(t *testing.T) {
+	v := missingOn("app..agent", 5, 0)
+	v.Delivered = 995
+	for w, taken := range ways([]store.Verdict{v}, nil) {
+		at := taken.Quantiles(500, 1000)
+		if at[0].Kind != latency.Unmeasured || at[1].Kind != latency.NotArrived {
+			t.Errorf("%s: the median of 995 that arrived and 5 that did not is %+v, the greatest %+v", w.key(), at[0], at[1])
+		}
+	}
+}
+
 // measuredOrders is the fixture with two windows in which agent and sink measured something, at two scales; in the first three events are lost.
 func measuredOrders(t *testing.T) *fixture {
 	f := newFixture(t)

@@ -51,6 +51,7 @@ func ways(verdicts []store.Verdict, measured map[string]latency.Histogram) map[w
 		hops[e.From], hops[e.To] = true, true
 		t := taken{Histogram: measured[e.To]}
 		t.NotArrived = missing(&verdicts[i])
+		t.Arrived(verdicts[i].Delivered)
 		add(way{e, e.To}, t)
 	}
 	for hop := range hops {
@@ -69,6 +70,9 @@ func toHop(hop string, verdicts []store.Verdict, measured latency.Histogram) tak
 	before, from := leading(hop, verdicts), map[string]bool{}
 	for i := range verdicts {
 		e := verdicts[i].Edge
+		if e.To == hop {
+			t.Arrived(verdicts[i].Delivered)
+		}
 		if e.From == hop {
 			t.endToEnd = false
 		}

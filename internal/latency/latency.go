@@ -20,13 +20,22 @@ type Histogram struct {
 	Counts     map[int32]uint64
 	Zero       uint64 // taken over within the millisecond of their production
 	Negative   uint64 // taken over before their production, by the clocks: they arrived, and how late is not known
+	Untold     uint64 // arrived, and no hop told when; see Arrived
 	NotArrived uint64 // later than any number
+}
+
+// Arrived says that n events arrived, of which more may not have been told than were measured: a hop need not measure.
+func (h *Histogram) Arrived(n uint64) {
+	if known := plus(h.Measured(), h.Negative); n > known {
+		h.Untold = max(h.Untold, n-known)
+	}
 }
 
 // Add adds the events of o. The sum has the coarser of the two scales, which loses nothing else: a coarse bucket is a
 // union of finer ones. o is not changed and nothing of it is kept.
 func (h *Histogram) Add(o Histogram) {
-	h.Zero, h.Negative, h.NotArrived = plus(h.Zero, o.Zero), plus(h.Negative, o.Negative), plus(h.NotArrived, o.NotArrived)
+	h.Zero, h.Negative = plus(h.Zero, o.Zero), plus(h.Negative, o.Negative)
+	h.Untold, h.NotArrived = plus(h.Untold, o.Untold), plus(h.NotArrived, o.NotArrived)
 	if len(o.Counts) == 0 {
 		return
 	}
@@ -71,7 +80,7 @@ func (h Histogram) Measured() uint64 {
 	return sum
 }
 
-// Empty says whether nothing at all was counted.
+// Empty says whether nothing was measured and nothing is missing.
 func (h Histogram) Empty() bool { return h.Measured() == 0 && h.Negative == 0 && h.NotArrived == 0 }
 
 // RelativeError is by how much the upper bound of a bucket exceeds its lower one, as a share of it: no value in it is

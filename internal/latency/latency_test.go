@@ -211,6 +211,7 @@ func TestSkewedEventsCountAsArrivedAndGiveNoNumber(t *testing.T) {
 		{"all skewed", Histogram{Negative: 1000}, []Value{{}, {}, {}}},
 		{"all skewed, one lost", Histogram{Negative: 1000, NotArrived: 1}, []Value{{}, {}, {Kind: NotArrived}}},
 		{"nothing arrived", Histogram{NotArrived: 1}, []Value{{Kind: NotArrived}, {Kind: NotArrived}, {Kind: NotArrived}}},
+		{"nobody measured, some lost", Histogram{Untold: 995, NotArrived: 5}, []Value{{}, {}, {Kind: NotArrived}}},
 		{"the measured stand for the skewed", Histogram{Zero: 1, Counts: map[int32]uint64{3: 1}, Negative: 1000}, []Value{{Kind: Measured}, {Measured, 8, 16}, {Measured, 8, 16}}},
 		{"and do so where one is lost", Histogram{Zero: 1, Counts: map[int32]uint64{3: 1}, Negative: 1000, NotArrived: 1}, []Value{{Measured, 8, 16}, {Measured, 8, 16}, {Kind: NotArrived}}},
 	} {

@@ -21,7 +21,7 @@ type Value struct {
 
 // Quantiles returns the quantiles at the given thousandths, of all events: 500 is the median, 1000 the greatest. The
 // quantile of n events at p is the ⌈p·n/1000⌉-th smallest. Events that have not arrived come last. Those with a negative
-// latency arrived and count as that; how long they took is not known, so that the measured ones stand for them.
+// latency, and those nobody told of, arrived and count as that; how long they took is not known, so that the measured ones stand for them.
 func (h Histogram) Quantiles(thousandths ...uint64) []Value {
 	buckets, measured := h.Buckets(), h.Measured()
 	values := make([]Value, len(thousandths))
@@ -38,6 +38,7 @@ func (h Histogram) Quantiles(thousandths ...uint64) []Value {
 // rank returns which of the measured events, 1 for the smallest, the quantile at p thousandths is.
 func (h Histogram) rank(p, measured uint64) (uint64, Kind) {
 	arrived := new(big.Int).Add(whole(measured), whole(h.Negative))
+	arrived.Add(arrived, whole(h.Untold))
 	at := new(big.Int).Add(arrived, whole(h.NotArrived)) // p·n, in thousandths
 	at.Mul(at, whole(p))
 	all := arrived.Mul(arrived, whole(1000))

@@ -85,7 +85,7 @@ SELECT start, hop, schema, version, outcome, reason, uid, emitter, host, seconds
 FROM samples
 WHERE stream = {stream:String} AND start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')} AND expires > {now:DateTime('UTC')}
     AND ({hop:String} = '' OR hop = {hop:String}) AND ({schema:String} = '' OR schema = {schema:String})
-    AND ({version:String} = '' OR version = {version:String}) AND ({reason:String} = '' OR reason = {reason:String})
+    AND ({version:String} = '' OR version = {version:String}) AND ({reason:String} = '' OR reason = {reason:String} OR concat(path, ': ', reason) = {reason:String})
     AND ({first:UInt8} OR (start, hop, schema, version, outcome, reason, uid, emitter) >
         ({a_start:DateTime('UTC')}, {a_hop:String}, {a_schema:String}, {a_version:String}, {a_outcome:String}, {a_reason:String}, {a_uid:String}, toUUID({a_emitter:String})))
 ORDER BY start, hop, schema, version, outcome, reason, uid, emitter, at

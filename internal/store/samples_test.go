@@ -75,6 +75,7 @@ func TestSamplesAreFoundByHopSchemaVersionAndReason(t *testing.T) {
 		{func(q *SampleQuery) { q.Schema = "clicks" }, 0},
 		{func(q *SampleQuery) { q.Version = "7" }, 3},
 		{func(q *SampleQuery) { q.Hop, q.Version, q.Reason = "agent", "7", "a" }, 1},
+		{func(q *SampleQuery) { q.Hop, q.Reason = "agent", aSample("agent", "7", "a", 1).Path+": a" }, 2},
 		{func(q *SampleQuery) { q.From, q.To = q.To, q.To.Add(time.Minute) }, 0},
 		{func(q *SampleQuery) { q.Stream = "clicks" }, 0},
 	} {
