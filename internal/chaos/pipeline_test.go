@@ -104,7 +104,7 @@ func (p *pipeline) produce() {
 // flipped, so what names the event is elsewhere.
 func (p *pipeline) event(n int) {
 	uid, at := p.source.Next(time.Now())
-	payload := fmt.Sprintf(`{"uid":"%s","pad":"%s"}`, uid, strings.Repeat("x", 80))
+	payload := fmt.Sprintf(`{"uid":"%s","date":1,"delay":2,"distance":3,"origin":"SFO","destination":"LAX","pad":"%s"}`, uid, strings.Repeat("x", 160))
 	header := audit.Header{Flags: wire.FlagNumbered, UID: uid, ProducedAt: at, Checksum: wire.Checksum([]byte(payload))}
 	p.hop.Take(header, []byte(payload), at)
 	p.sent[uid], p.truth.window[uid] = payload, at.Truncate(windowLength)
