@@ -55,11 +55,18 @@ func (p *pass) callOut(ctx context.Context, group []*work, standing map[store.Wi
 	if next, err = p.news(ctx, next); err != nil {
 		return err
 	}
+	if err := p.keepIncidents(ctx, next); err != nil { // first of all: a loss must not wait for what else cannot be found out
+		return err
+	}
 	more, err := p.ofStreams(ctx, group)
 	if err != nil {
 		return err
 	}
-	if next = append(next, more...); len(next) == 0 {
+	return p.keepIncidents(ctx, more)
+}
+
+func (p *pass) keepIncidents(ctx context.Context, next []store.Incident) error {
+	if len(next) == 0 {
 		return nil
 	}
 	slices.SortFunc(next, compareIncidents)

@@ -182,12 +182,13 @@ func (r *rule) sum(i *store.Incident, run []badWindow, counts bool) (worst *stor
 	return worst, good
 }
 
-// stoppedIncident is the incident of a stream that had its last event before traffic.
-func stoppedIncident(stream string, traffic time.Time) store.Incident {
+// stoppedIncident is the incident of a stream that had its last event before traffic, when all was examined until an instant. It may open again, once
+// events are expected again, so that its version goes with that instant.
+func stoppedIncident(stream string, traffic, until time.Time) store.Incident {
 	at := traffic.Add(stoppedAfter)
 	i := store.Incident{
 		ID: incidentID(stream, store.Edge{}, store.CauseStopped, traffic), Stream: stream, Cause: store.CauseStopped,
-		First: traffic, Last: traffic, FirstBad: traffic, Windows: 1, Bad: 1, OpenedAt: at, Since: at, Version: uint64(traffic.UnixMilli()),
+		First: traffic, Last: traffic, FirstBad: traffic, Windows: 1, Bad: 1, OpenedAt: at, Since: at, Version: uint64(until.UnixMilli()),
 	}
 	i.Text = lineOf(&i, nil)
 	return i
@@ -203,12 +204,12 @@ func decideStopped(expected bool, stream string, traffic, until time.Time, open 
 			return nil // it is told already, and all before it ended then
 		}
 		i.Bad, i.Since = 0, later(until, i.Since)
-		i.Version = max(i.Version+1, uint64(traffic.UnixMilli())) // above any of the open one, which was made before this traffic
+		i.Version = max(i.Version+1, uint64(until.UnixMilli())) // above any of the open one
 		i.Text = lineOf(&i, nil)
 		next = append(next, i)
 	}
 	if silent {
-		next = append(next, stoppedIncident(stream, traffic))
+		next = append(next, stoppedIncident(stream, traffic, until))
 	}
 	return next
 }

@@ -136,6 +136,11 @@ func TestAStreamWithoutTrafficIsToldOnceAndResolvesWithTheNextEvent(t *testing.T
 	if got := decideStopped(false, "orders", traffic, five.Add(3*time.Hour), opened); len(got) != 1 || got[0].State() != store.IncidentResolved {
 		t.Fatalf("where no traffic is expected any more: %+v", got)
 	}
+	ended := decideStopped(false, "orders", traffic, five.Add(3*time.Hour), opened)
+	again := decideStopped(true, "orders", traffic, five.Add(4*time.Hour), nil)
+	if len(ended) != 1 || len(again) != 1 || again[0].ID != ended[0].ID || again[0].Version <= ended[0].Version || again[0].Bad != 1 {
+		t.Fatalf("where events are expected again the incident is %+v after %+v: the store keeps the greater version", again, ended)
+	}
 	if got := decideStopped(false, "orders", traffic, five.Add(3*time.Hour), nil); len(got) != 0 {
 		t.Fatalf("opened where none is expected: %v", got)
 	}

@@ -3,13 +3,14 @@ package notify
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
 // acknowledged lists the open incidents of which PagerDuty was told that they are open, and not yet that somebody looks at them, so that it calls
-// nobody else. Other receivers have no word for it. A word from before the incident opened again is of what was then.
+// nobody else. Other receivers have no word for it.
 func (l *line) acknowledged(ctx context.Context) ([]due, error) {
 	if l.receiver.Type != PagerDuty {
 		return nil, nil
@@ -20,10 +21,14 @@ func (l *line) acknowledged(ctx context.Context) ([]due, error) {
 	}
 	var ids []wire.UID
 	events := map[wire.UID]uint64{} // what a later word is compared with goes on from the last
+	worse := map[wire.UID]time.Time{}
 	for _, t := range told {
 		if t.State != store.ToldAcknowledged && t.Outcome == sent && !l.waits(key{t.Incident, store.ToldAcknowledged}, l.Now()) {
 			ids = append(ids, t.Incident)
 			events[t.Incident] = t.Events
+			if t.State == store.IncidentEscalated {
+				worse[t.Incident] = t.At
+			}
 		}
 	}
 	if len(ids) == 0 {
@@ -36,9 +41,15 @@ func (l *line) acknowledged(ctx context.Context) ([]due, error) {
 	incidents, err := l.Store.Incidents(ctx, store.IncidentFilter{IDs: ids})
 	var waiting []due
 	for _, i := range incidents {
-		if i.State() == store.IncidentOpen && slices.ContainsFunc(acks[i.ID], func(a store.Ack) bool { return !a.At.Before(i.Since) }) {
+		if i.State() == store.IncidentOpen && noticed(&i, acks[i.ID], worse[i.ID]) {
 			waiting = append(waiting, due{Incident: i, state: store.ToldAcknowledged, events: events[i.ID], plain: true})
 		}
 	}
 	return waiting, err
+}
+
+// noticed says whether somebody took notice of an incident as it is: since it is open, and since it was told that it got worse. An earlier word is
+// of what was then.
+func noticed(i *store.Incident, acks []store.Ack, worse time.Time) bool {
+	return slices.ContainsFunc(acks, func(a store.Ack) bool { return !a.At.Before(i.Since) && a.At.After(worse) })
 }

@@ -42,6 +42,7 @@ type look struct {
 	lead map[trouble]wire.UID    // incidents that were told, ended a moment ago, and may begin again
 	held map[wire.UID]bool       // leaders of what has not been calm for long
 	open map[wire.UID]bool
+	hush map[wire.UID]bool // open, and muted
 	mute []store.Silence
 	dark map[string]*first // by stream, what was told first of the unknown windows of its edges
 	due  []due
@@ -58,7 +59,7 @@ type first struct {
 // what goes on. An incident that is over is told so once it has been calm for a while; one of the same stream, edge and cause that opens in that time
 // is the same trouble, and nobody is called again.
 func (l *line) due(ctx context.Context) ([]due, error) {
-	k := look{line: l, now: l.Now(), told: map[wire.UID]store.Told{}, lead: map[trouble]wire.UID{}, held: map[wire.UID]bool{}, open: map[wire.UID]bool{}, dark: map[string]*first{}}
+	k := look{line: l, now: l.Now(), told: map[wire.UID]store.Told{}, lead: map[trouble]wire.UID{}, held: map[wire.UID]bool{}, open: map[wire.UID]bool{}, hush: map[wire.UID]bool{}, dark: map[string]*first{}}
 	open, err := l.Store.Incidents(ctx, store.IncidentFilter{State: store.IncidentOpen})
 	if err != nil {
 		return nil, err
@@ -74,7 +75,7 @@ func (l *line) due(ctx context.Context) ([]due, error) {
 		k.told[t.Incident] = t
 	}
 	for n := range open {
-		k.open[open[n].ID] = true
+		k.open[open[n].ID], k.hush[open[n].ID] = true, k.muted(&open[n])
 	}
 	over, err := k.over(ctx, told)
 	if err != nil {
@@ -129,7 +130,7 @@ func (k *look) noteLeaders(open, over []store.Incident) {
 		i := &open[n]
 		if t, told := k.told[i.ID]; told {
 			k.held[k.leader(i.ID)] = true
-			if f := k.dark[i.Stream]; i.Cause == store.CauseUnknown && t.Outcome == sent && (f == nil || i.OpenedAt.After(f.opened)) {
+			if f := k.dark[i.Stream]; i.Cause == store.CauseUnknown && t.Outcome == sent && !k.hush[i.ID] && (f == nil || i.OpenedAt.After(f.opened)) {
 				k.dark[i.Stream] = &first{id: i.ID, opened: i.OpenedAt}
 			}
 		}
@@ -157,7 +158,10 @@ func (k *look) goesOn(i *store.Incident, acked bool) {
 		if leader, again := k.lead[troubleOf(i)]; again && !k.grew(i, k.told[leader].Events) {
 			d.leader = leader
 		} else if i.Cause == store.CauseUnknown {
-			d.leader = k.darkWith(i)
+			var wait bool
+			if d.leader, wait = k.darkWith(i); wait {
+				return
+			}
 		}
 		if d.leader != (wire.UID{}) {
 			k.held[d.leader] = true
@@ -166,7 +170,10 @@ func (k *look) goesOn(i *store.Incident, acked bool) {
 		return
 	}
 	if leader, there := k.told[k.leader(i.ID)]; there {
-		t.Events = leader.Events // what was told last of the same trouble
+		if i.Cause != store.CauseUnknown { // there the leader may be of another edge, with fewer events
+			t.Events = 0
+		}
+		t.Events = max(t.Events, leader.Events) // what was told last of the same trouble
 	}
 	if d.why = k.worse(i, &t, acked); d.why != "" {
 		d.state = store.IncidentEscalated
@@ -178,17 +185,17 @@ func (k *look) goesOn(i *store.Incident, acked bool) {
 }
 
 // darkWith returns the incident that tells of an unknown edge where another edge of the stream went unknown about then: what goes dark together is
-// one call. It is zero where this one is the first.
-func (k *look) darkWith(i *store.Incident) wire.UID {
+// one call. It is zero where this one is the first. It waits while the one that tells of it has not been told: that may fail, or turn known before.
+func (k *look) darkWith(i *store.Incident) (leader wire.UID, wait bool) {
 	f := k.dark[i.Stream]
 	if f == nil || i.OpenedAt.Sub(f.opened).Abs() >= k.config.Calm {
 		k.dark[i.Stream] = &first{id: i.ID, opened: i.OpenedAt, now: len(k.due) + 1}
-		return wire.UID{}
+		return wire.UID{}, false
 	}
 	if f.now > 0 {
 		k.due[f.now-1].also = append(k.due[f.now-1].also, i.Edge.From+"→"+i.Edge.To)
 	}
-	return f.id
+	return f.id, f.now > 0
 }
 
 // perWindow is how many events each window that is bad has on average, rounded up.
@@ -225,14 +232,14 @@ func (k *look) grew(i *store.Incident, told uint64) bool {
 	return k.config.Worse > 0 && told > 0 && perWindow(i) >= told*uint64(k.config.Worse)
 }
 
-// unseen says whether an incident may have to be told again since nobody took notice of it: not where the one that it joined is open and is told again itself.
+// unseen says whether an incident may have to be told again since nobody took notice of it: not where the one that it joined is open, not muted, and is told again itself.
 func (k *look) unseen(id wire.UID) bool {
 	t, told := k.told[id]
 	leader := k.leader(id)
-	return told && t.State == store.IncidentOpen && k.config.Unacked > 0 && (leader == id || !k.open[leader])
+	return told && t.State == store.IncidentOpen && k.config.Unacked > 0 && (leader == id || !k.open[leader] || k.hush[leader])
 }
 
-// acked reads of which of the open incidents that were told somebody took notice.
+// acked reads of which of the open incidents that were told somebody took notice, since they are as they are.
 func (k *look) acked(ctx context.Context, open []store.Incident) (map[wire.UID]bool, error) {
 	var ids []wire.UID
 	for n := range open {
@@ -245,8 +252,8 @@ func (k *look) acked(ctx context.Context, open []store.Incident) (map[wire.UID]b
 	}
 	acks, err := k.Store.Acks(ctx, ids)
 	acked := map[wire.UID]bool{}
-	for id := range acks {
-		acked[id] = true
+	for n := range open {
+		acked[open[n].ID] = noticed(&open[n], acks[open[n].ID], time.Time{})
 	}
 	return acked, err
 }
@@ -256,7 +263,7 @@ func (k *look) ends(i *store.Incident) {
 	t := k.told[i.ID]
 	d := due{Incident: *i, state: store.IncidentResolved}
 	switch {
-	case i.State() == store.IncidentMerged: // the one it goes on as is told open
+	case i.State() == store.IncidentMerged && t.Outcome != joined: // the one it goes on as is told open
 	case k.held[k.leader(i.ID)]:
 		if k.again(&t) {
 			d.state, d.same, d.events = t.State, true, t.Events
@@ -272,8 +279,13 @@ func (k *look) ends(i *store.Incident) {
 // hintsARound is of how many incidents more is found out in one round: where a thousand streams are in trouble, those who are called must not wait for it.
 const hintsARound = 20
 
-// allowed leaves out what is silenced and what failed a moment ago.
+// allowed leaves out what is silenced and what failed a moment ago. What failed once and is not due any more is forgotten.
 func (k *look) allowed() []due {
+	wanted := map[key]bool{}
+	for n := range k.due {
+		wanted[key{k.due[n].ID, k.due[n].state}] = true
+	}
+	k.forget(wanted)
 	var allowed []due
 	for n := range k.due {
 		d := &k.due[n]

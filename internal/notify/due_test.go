@@ -176,3 +176,54 @@ func TestAMuchGreaterLossIsCalledThoughItComesSoonAfterASmallOne(t *testing.T) {
 	s.put(third)
 	s.until("the call of a great one", func() bool { return s.counted("hook", sent) == 3 })
 }
+
+// An edge that is muted after it was told led the next one that went dark, of which nobody was called.
+func TestWhatGoesDarkAfterAMutedEdgeIsToldByItself(t *testing.T) {
+	s, r := newScene(t), newReceiver(t, nil)
+	s.put(func() store.Incident { i := done(); i.Version = 9; return i }())
+	app, sink := store.Edge{From: "app", To: "relay"}, store.Edge{From: "relay", To: "sink"}
+	s.put(dark(5, app))
+	s.start(func(c *Config) { c.Calm = time.Hour }, Receiver{Name: "hook", Type: Webhook, URL: r.URL, AllowPrivate: true})
+	s.until("the call of the first", func() bool { return s.counted("hook", sent) == 1 })
+	silence := store.Silence{ID: wire.UID{15: 9}, Stream: "flights", Edge: app, Starts: five, Ends: time.Now().Add(time.Hour), Author: "ada", Reason: "planned work"}
+	if err := s.store.PutSilence(t.Context(), silence, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	s.put(dark(6, sink))
+	s.until("the call of the second", func() bool { return s.counted("hook", sent) == 2 })
+}
+
+// Who joined a call that was never made was called of by nobody.
+func TestADarkEdgeJoinsNoCallThatWasNotMade(t *testing.T) {
+	s := newScene(t)
+	s.put(func() store.Incident { i := done(); i.Version = 9; return i }())
+	app, sink := store.Edge{From: "app", To: "relay"}, store.Edge{From: "relay", To: "sink"}
+	s.put(dark(5, app))
+	s.put(dark(6, sink))
+	s.start(func(c *Config) { c.Calm, c.First, c.Most = time.Hour, time.Hour, time.Hour }, Receiver{Name: "hook", Type: Webhook, URL: "http://127.0.0.1:1", AllowPrivate: true})
+	s.until("an attempt to fail", func() bool { return s.counted("hook", retried) > 0 })
+	s.idle()
+	if n := s.counted("hook", joined); n > 0 {
+		t.Fatalf("%v joined a call that was not made", n)
+	}
+}
+
+func TestAWordCountsForTheIncidentAsItIsNow(t *testing.T) {
+	i, at := loss(), func(minutes int) time.Time { return five.Add(time.Duration(minutes) * time.Minute) }
+	i.Since = at(10)
+	for _, c := range []struct {
+		acks  []store.Ack
+		worse time.Time
+		want  bool
+	}{
+		{nil, time.Time{}, false},
+		{[]store.Ack{{At: at(9)}}, time.Time{}, false}, // before it opened again
+		{[]store.Ack{{At: at(11)}}, time.Time{}, true},
+		{[]store.Ack{{At: at(11)}}, at(12), false}, // before it got worse
+		{[]store.Ack{{At: at(11)}, {At: at(13)}}, at(12), true},
+	} {
+		if got := noticed(&i, c.acks, c.worse); got != c.want {
+			t.Errorf("%v, worse at %v: noticed %v", c.acks, c.worse, got)
+		}
+	}
+}

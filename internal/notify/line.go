@@ -103,6 +103,17 @@ func (l *line) tellHeld(ctx context.Context, d due, claim store.Claim) {
 	}
 }
 
+// forget drops the attempts at what is not wanted any more: what is told of an incident later begins anew.
+func (l *line) forget(wanted map[key]bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for k := range l.tries {
+		if !wanted[k] && k.state != store.ToldAcknowledged {
+			delete(l.tries, k)
+		}
+	}
+}
+
 func (l *line) waits(k key, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
