@@ -15,7 +15,8 @@ type schemaCount struct {
 }
 
 // Schema counts what came of checking an event against its schema; outcomes
-// INVALID, UNKNOWN_SCHEMA and UNDECODABLE also make the event invalid. Count is ignored.
+// INVALID and UNDECODABLE also make the event invalid. Of UNKNOWN_SCHEMA nobody knows: a registry that is
+// away breaks no event. Count is ignored.
 func (h *Hop) Schema(hdr Header, t SchemaTally) {
 	if t.Count = 0; t.Outcome == "OK" {
 		h.countSchema(&hdr, 1, &t)
@@ -27,7 +28,7 @@ func (h *Hop) Schema(hdr Header, t SchemaTally) {
 // SchemaRun is Schema for count events that follow one another, as those of ObserveRun do.
 func (h *Hop) SchemaRun(hdr Header, count int, t SchemaTally) {
 	t.Count = 0
-	if t.Outcome == "OK" || t.Outcome == "DEPRECATED" {
+	if t.Outcome == "OK" || t.Outcome == "DEPRECATED" || t.Outcome == "UNKNOWN_SCHEMA" {
 		h.countSchema(&hdr, uint64(count), &t)
 		return
 	}
@@ -43,7 +44,7 @@ func (h *Hop) SchemaRun(hdr Header, count int, t SchemaTally) {
 	}
 }
 
-// countSchema counts events in order. It says nothing of the events themselves, so that what
+// countSchema counts events that are not known to be invalid. It says nothing of the events themselves, so that what
 // the source took need not be told before.
 func (h *Hop) countSchema(hdr *Header, n uint64, t *SchemaTally) {
 	_, low := key(&hdr.UID)

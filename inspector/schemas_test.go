@@ -85,7 +85,12 @@ func TestTheSentenceSaysWhatArrivedWhatBreaksAndWhereFrom(t *testing.T) {
 		f        *store.SchemaFigures
 	}{
 		{"99.99 % delivered (9 999 of 10 000, 1 missing), 0.3 % break version 7 (30 of 10 000), all from web-17",
-			edge(store.Incomplete, 10_000, 9_999, 1, 0), 10_000, &store.SchemaFigures{Counts: checkedCounts(9_970, 30), Sources: from("web-17"), Emitters: from("agent-1")}},
+			edge(store.Incomplete, 10_000, 9_999, 1, 0), 10_000, &store.SchemaFigures{
+				Counts: checkedCounts(9_970, 30), Sources: []store.HostCount{{Host: "web-17", Events: 30, Kinds: 1}}, Emitters: from("agent-1"),
+			}},
+		{"12 events produced, 50 % break version 7 (30 of 60), the 10 that are named from web-17", nil, 12, &store.SchemaFigures{Counts: checkedCounts(30, 30), Sources: from("web-17")}},
+		{"50 % delivered of what is known (6 of 12, 6 pending)", edge(store.Unknown, 12, 6, 0, 6), 12, nil},
+		{"not known whether any event was expected", edge(store.Unknown, 0, 0, 0, 0), 0, nil},
 		{"99.99 % delivered (4 201 932 of 4 201 933, 1 missing), less than 0.01 % break version 7 (1 of 4 201 932)",
 			edge(store.Incomplete, 4_201_933, 4_201_932, 1, 0), 0, &store.SchemaFigures{Counts: checkedCounts(4_201_931, 1)}},
 		{"100 % delivered (12 of 12), none of 12 checked breaks its schema", edge(store.Complete, 12, 12, 0, 0), 12, &store.SchemaFigures{Counts: checkedCounts(12, 0)[1:], Sources: from("web-17")}},

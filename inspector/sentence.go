@@ -30,12 +30,18 @@ func sentence(edges []store.Verdict, produced uint64, f *store.SchemaFigures) st
 }
 
 func deliveredText(v store.Verdict) string {
-	if v.Expected == 0 {
+	switch {
+	case v.Expected == 0 && v.State == store.Unknown:
+		return "not known whether any event was expected"
+	case v.Expected == 0:
 		return "no event expected"
 	}
 	of := fmt.Sprintf("%s of %s", grouped(v.Delivered), grouped(v.Expected))
 	soFar := ""
-	if !v.Closed() {
+	switch {
+	case v.State == store.Unknown:
+		soFar = " of what is known"
+	case !v.Closed():
 		soFar = " so far"
 	}
 	for _, n := range []struct {
@@ -63,7 +69,7 @@ func schemaText(f *store.SchemaFigures) []string {
 	add("INVALID", "break "+broken(f.Counts))
 	add("UNDECODABLE", "cannot be decoded")
 	add("UNKNOWN_SCHEMA", "are of an unknown schema")
-	from := originText(f)
+	from := originText(f, sums["INVALID"]+sums["UNDECODABLE"])
 	if len(parts) == 0 {
 		from = ""
 		parts = append(parts, fmt.Sprintf("none of %s checked breaks its schema", grouped(checked)))
@@ -117,15 +123,16 @@ func broken(counts []store.SchemaCount) string {
 	return ""
 }
 
-// originText says where the events come from that the invalid rolls name: by their sources, or, where nobody knows those, by who found them.
-func originText(f *store.SchemaFigures) string {
-	if text := mostly(f.Sources, "from"); text != "" {
+// originText says where the events come from that the invalid rolls name, of so many that were counted: by their sources, or, where nobody knows
+// those, by who found them.
+func originText(f *store.SchemaFigures, counted uint64) string {
+	if text := mostly(f.Sources, counted, "from"); text != "" {
 		return text
 	}
-	return mostly(f.Emitters, "taken over by")
+	return mostly(f.Emitters, counted, "taken over by")
 }
 
-func mostly(hosts []store.HostCount, words string) string {
+func mostly(hosts []store.HostCount, counted uint64, words string) string {
 	var total, kinds uint64
 	for _, h := range hosts {
 		total += h.Events
@@ -134,6 +141,8 @@ func mostly(hosts []store.HostCount, words string) string {
 	switch {
 	case len(hosts) == 0 || hosts[0].Host == "":
 		return ""
+	case kinds == 1 && total < counted:
+		return fmt.Sprintf("the %s that are named %s %s", grouped(total), words, hosts[0].Host)
 	case kinds == 1:
 		return fmt.Sprintf("all %s %s", words, hosts[0].Host)
 	case 2*hosts[0].Events > total:

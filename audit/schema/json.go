@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"runtime"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -22,7 +23,7 @@ type jsonFormat struct {
 	idle  chan *jsonCheck // one check at a time each, for each has one budget
 }
 
-// maxIdle is how many compiled copies of a schema are kept.
+// maxIdle is how many compiled copies of a schema are kept at least.
 const maxIdle = 8
 
 type jsonCheck struct {
@@ -35,7 +36,7 @@ func newJSON(name string, text []byte, lib library) (format, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &jsonFormat{words: first.prepare(), idle: make(chan *jsonCheck, maxIdle)}
+	f := &jsonFormat{words: first.prepare(), idle: make(chan *jsonCheck, max(maxIdle, 2*runtime.GOMAXPROCS(0)))}
 	f.again = func() (*jsonCheck, error) { return compileJSON(name, text, lib) }
 	f.idle <- first
 	return f, nil
