@@ -40,7 +40,8 @@ func TestEachSchemaOutcomeIsCountedAndOnlyBadOnesMakeAnEventInvalid(t *testing.T
 	for n, tally := range []SchemaTally{good, bad, good, old, good} {
 		h.Schema(event(src, uint32(n), now), tally)
 	}
-	h.SchemaRun(event(src, 5, now), 3, good)
+	h.SchemaRun(event(src, 5, now), 2, good)
+	h.Schema(event(src, 7, now), SchemaTally{ID: "orders", Outcome: "UNKNOWN_SCHEMA", Reason: "registry away"}) // which breaks no event
 	h.SchemaRun(event(src, 8, now), 2, bad)
 
 	w := sealed(t, h)
@@ -48,7 +49,7 @@ func TestEachSchemaOutcomeIsCountedAndOnlyBadOnesMakeAnEventInvalid(t *testing.T
 	for _, s := range w.Schemas {
 		got[s.Version+s.Outcome+s.Reason] = s.Count
 	}
-	want := map[string]uint64{"3OK": 6, "2DEPRECATED": 1, "3INVALID" + bad.Reason: 3}
+	want := map[string]uint64{"3OK": 5, "2DEPRECATED": 1, "UNKNOWN_SCHEMAregistry away": 1, "3INVALID" + bad.Reason: 3}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
