@@ -132,8 +132,8 @@ export function samplesIn(s, from, to, now, reason) {
   const rows = schemasIn(s, from, to, now).items.filter((r) => r.invalid > 0);
   return rows.map((r, i) => ({
     stream: s.stream, hop: r.hop, emitter: '0199f0a2-77aa-8bcd-9eef-000000000000', host: 'lake-1', window: r.start, seconds: 60, at: r.start, uid: `01a20328-df60-8a5e-9def-${String(i).padStart(12, '0')}`,
-    schema: 'orders', version: '7', outcome: 'INVALID', reason: '/amount: expected number', path: '/amount', payload: '{"amount":"<string 4>","note":"<img src=x onerror=alert(1)>"}',
-  })).filter((v) => (reason ?? v.reason) === v.reason);
+    schema: 'orders', version: '7', outcome: 'INVALID', reason: 'expected number', path: '/amount', payload: '{"amount":"<string 4>","note":"<img src=x onerror=alert(1)>"}',
+  })).filter((v) => [null, undefined, '', v.reason, `${v.path}: ${v.reason}`].includes(reason));
 }
 
 /** GET /streams/{stream}/objectives: flights has used one budget up and burns another. */

@@ -6,7 +6,7 @@ const after = (lead: string, text: string | undefined) => (text === undefined ||
 /** A step of an incident in words. A step that is not known here is told as it came. */
 export function stepText(s: Step): string {
   const who = s.who ?? 'somebody';
-  const tries = s.attempts !== undefined && s.attempts > 1 ? `, at the ${count(s.attempts)}th attempt` : '';
+  const tries = s.attempts !== undefined && s.attempts > 1 ? `, after ${count(s.attempts)} attempts` : '';
   switch (s.what) {
     case 'opened': return 'It opened';
     case 'notified': return `${who} was told that it is ${s.text ?? 'open'}${tries}`;

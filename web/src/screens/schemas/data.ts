@@ -24,16 +24,11 @@ export interface Wanted { stream: string; from: number; to: number; hop: string;
 
 const mostSamples = 200;
 
-export const samplesAddress = ({ stream, from, to, hop, schema, version }: Wanted): string =>
-  address(['streams', stream, 'samples'], { from: stamp(from), to: stamp(to), hop, schema, version, limit: mostSamples });
+export const samplesAddress = ({ stream, from, to, hop, schema, version, reason }: Wanted): string =>
+  address(['streams', stream, 'samples'], { from: stamp(from), to: stamp(to), hop, schema, version, reason, limit: mostSamples });
 
 /** The samples of a hop, and of one schema, version and reason where these are named. */
 export function useSamples(wanted: Wanted, refresh: unknown): Answer<Sample[]> {
-  const load = async (signal: AbortSignal) => (await get<Page<Sample>>(samplesAddress(wanted), signal)).items.filter((s) => breaks(s, wanted.reason));
+  const load = async (signal: AbortSignal) => (await get<Page<Sample>>(samplesAddress(wanted), signal)).items;
   return useAnswer(`${wanted.stream} ${wanted.hop} ${wanted.schema} ${wanted.version} ${wanted.reason} ${wanted.to - wanted.from}`, load, refresh);
-}
-
-/** Whether a sample is of a reason as a count has it: the sample's own, or led by the path of the fault. */
-export function breaks(s: Pick<Sample, 'path' | 'reason'>, reason: string | undefined): boolean {
-  return reason === undefined || s.reason === reason || `${s.path ?? ''}: ${s.reason ?? ''}` === reason;
 }

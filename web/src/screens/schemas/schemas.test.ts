@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import type { SchemaWindow } from '../../api/schemas';
 import { columnsOf, columnText, mostBad } from './columns';
-import { breaks } from './data';
+import { samplesAddress } from './data';
 import { schemasSentence, spaced } from './sentence';
 import { countsOf, deliveryOf, hopOf, hostsOf, outcomesOf } from './sums';
 
@@ -62,11 +62,8 @@ it("sets the server's numbers as the page's", () => {
     '99.95\u202f% delivered (4\u202f201\u202f900 of 4\u202f201\u202f933), 0.3\u202f% break version 7 (12 of 980)');
 });
 
-it('finds the samples of a reason, whether it is led by the path or not', () => {
-  const sample = { path: '/amount', reason: 'expected number' };
-  expect(breaks(sample, undefined)).toBe(true);
-  expect(breaks(sample, 'expected number')).toBe(true);
-  expect(breaks(sample, '/amount: expected number')).toBe(true);
-  expect(breaks(sample, '/id: expected number')).toBe(false);
-  expect(breaks({}, 'expected number')).toBe(false);
+it('asks for the samples of a reason as a count has it', () => {
+  const asked = new URL(samplesAddress({ stream: 'orders', from: 0, to: 60_000, hop: 'relay', reason: '/amount: expected number' }), 'http://x').searchParams;
+  expect(asked.get('reason')).toBe('/amount: expected number');
+  expect(new URL(samplesAddress({ stream: 'orders', from: 0, to: 60_000, hop: 'relay' }), 'http://x').searchParams.has('reason')).toBe(false);
 });
