@@ -155,12 +155,12 @@ func TestARegistryThatHangsHoldsUpOneEventForAMomentAndNoOther(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 	defer server.Close()
 	defer close(release)
-	r := registry(t, RegistryConfig{URLs: []string{server.URL}, Wait: time.Second / 2, Timeout: 10 * time.Second})
+	r := registry(t, RegistryConfig{URLs: []string{server.URL}, Wait: 3 * time.Second, Timeout: 10 * time.Second})
 	c, err := New(Config{Source: r})
 	if err != nil {
 		t.Fatal(err)
 	}
-	within(t, 1200*time.Millisecond, func() { // one event waits; four would if each new id did
+	within(t, 8*time.Second, func() { // one event waits; four would if each new id did
 		for id := range uint32(1000) {
 			got := c.Examine(Event{Stream: "orders", Payload: framed(id, '1')})
 			if got.Outcome != UnknownSchema || got.Reason != whyAway && got.Reason != whyBusy {
