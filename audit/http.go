@@ -115,12 +115,16 @@ func (t *HTTPTransport) Send(ctx context.Context, batch wire.Batch) error {
 	if err != nil {
 		return &SendError{Permanent: true, Err: err}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, bytes.NewReader(body))
+	return t.post(ctx, t.url, http.Header{"Content-Type": {"application/protobuf"}, "Content-Encoding": {"gzip"}}, body, len(batch.Reports))
+}
+
+// post makes one attempt to bring count things to an address.
+func (t *HTTPTransport) post(ctx context.Context, url string, header http.Header, body []byte, count int) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return &SendError{Permanent: true, Err: err}
 	}
-	req.Header.Set("Content-Type", "application/protobuf")
-	req.Header.Set("Content-Encoding", "gzip")
+	req.Header = header
 	if err := t.authorize(req); err != nil {
 		return &SendError{Err: err}
 	}
@@ -129,7 +133,7 @@ func (t *HTTPTransport) Send(ctx context.Context, batch wire.Batch) error {
 		return &SendError{Err: err}
 	}
 	defer resp.Body.Close()
-	return answer(resp, len(batch.Reports))
+	return answer(resp, count)
 }
 
 func zip(batch wire.Batch) ([]byte, error) {
@@ -151,9 +155,9 @@ func zip(batch wire.Batch) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// answer reads what the server says. A 200 counts only when it confirms the batch:
-// a proxy's welcome page does not.
-func answer(resp *http.Response, reports int) error {
+// answer reads what the server says. A 200 counts only when it confirms the batch of
+// count things: a proxy's welcome page does not.
+func answer(resp *http.Response, count int) error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return &SendError{Err: fmt.Errorf("read the answer: %w", err)}
@@ -162,8 +166,8 @@ func answer(resp *http.Response, reports int) error {
 		var ok struct {
 			Accepted *int `json:"accepted"`
 		}
-		if err := json.Unmarshal(body, &ok); err != nil || ok.Accepted == nil || *ok.Accepted != reports {
-			return &SendError{Err: fmt.Errorf("the answer 200 does not say that %d reports were accepted: %.100q", reports, body)}
+		if err := json.Unmarshal(body, &ok); err != nil || ok.Accepted == nil || *ok.Accepted != count {
+			return &SendError{Err: fmt.Errorf("the answer 200 does not say that %d were accepted: %.100q", count, body)}
 		}
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -92,7 +93,7 @@ func TestASampleSaysWhatTheHopKnowsOfTheEvent(t *testing.T) {
 
 func TestSamplesAreSentAsJSONWithTheTokenAndARefusalIsTold(t *testing.T) {
 	var got wire.SampleBatch
-	status := http.StatusOK
+	status, says := http.StatusOK, `{"accepted":1}`
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/api/v1/samples" || r.Header.Get("Authorization") != "Bearer secret" || r.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s %v", r.URL.Path, r.Header)
@@ -101,6 +102,7 @@ func TestSamplesAreSentAsJSONWithTheTokenAndARefusalIsTold(t *testing.T) {
 			t.Error(err)
 		}
 		w.WriteHeader(status)
+		_, _ = io.WriteString(w, says)
 	}))
 	defer server.Close()
 	transport, err := NewHTTPTransport(HTTPConfig{URL: server.URL, Token: "secret"})
@@ -113,6 +115,10 @@ func TestSamplesAreSentAsJSONWithTheTokenAndARefusalIsTold(t *testing.T) {
 	}
 	if diff := cmp.Diff([]wire.Sample{want}, got.Samples); diff != "" {
 		t.Error(diff)
+	}
+	says = "welcome"
+	if err := transport.SendSamples(context.Background(), []wire.Sample{want}); err == nil {
+		t.Error("a proxy's page is taken for an answer")
 	}
 	status = http.StatusForbidden
 	if err := sendError(transport.SendSamples(context.Background(), nil)); !err.Permanent {

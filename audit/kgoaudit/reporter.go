@@ -2,7 +2,6 @@ package kgoaudit
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -73,9 +72,9 @@ func (r *Reporter) SendSamples(ctx context.Context, samples []wire.Sample) error
 	}
 	var records []*kgo.Record
 	for stream, some := range of {
-		value, err := json.Marshal(wire.SampleBatch{Samples: some})
+		value, err := wire.EncodeSamples(wire.SampleBatch{Samples: some})
 		if err != nil {
-			return fmt.Errorf("encode the samples: %w", err)
+			return err
 		}
 		records = append(records, &kgo.Record{
 			Topic: SamplesTopic, Key: []byte(stream), Value: value,

@@ -98,7 +98,7 @@ func EncodeSamples(b SampleBatch) ([]byte, error) {
 	}
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false) // shapes are written <string 12>
+	encoder.SetEscapeHTML(false) // it is for people to read, and no page takes it for HTML
 	if err := encoder.Encode(b); err != nil {
 		return nil, fmt.Errorf("wire: encode samples: %w", err)
 	}
