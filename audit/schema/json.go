@@ -2,6 +2,7 @@ package schema
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -86,7 +87,7 @@ func compileJSON(name string, text []byte, lib library) (*jsonCheck, error) {
 	return c, nil
 }
 
-// prepare has every visit of a value cost a step, and returns the names that the schema
+// prepare has every visit of a value cost a step and compares it with the alternatives, and returns the names that the schema
 // declares. The hook of a format is the one that each visit comes by.
 func (c *jsonCheck) prepare() words {
 	w := make(words)
@@ -97,10 +98,11 @@ func (c *jsonCheck) prepare() words {
 		for _, name := range s.Required {
 			w[name] = true
 		}
-		was := s.Format
-		s.Format = &jsonschema.Format{Validate: func(any) error { c.budget.spend(1); return nil }}
+		one, was := takeEnum(s), s.Format
+		visit := func(v any) error { c.budget.spend(1); return one.check(v) }
+		s.Format = &jsonschema.Format{Validate: visit}
 		if was != nil {
-			s.Format = &jsonschema.Format{Name: was.Name, Validate: func(v any) error { c.budget.spend(1); return was.Validate(v) }}
+			s.Format = &jsonschema.Format{Name: was.Name, Validate: func(v any) error { return cmp.Or(visit(v), was.Validate(v)) }}
 		}
 	})
 	return w

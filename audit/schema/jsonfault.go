@@ -53,6 +53,9 @@ func (w words) jsonReason(k jsonschema.ErrorKind) string {
 	case *kind.FalseSchema:
 		return "nothing is allowed here"
 	case *kind.Format:
+		if errors.Is(k.Err, errEnum) {
+			return "breaks enum"
+		}
 		return "not of format " + k.Want
 	}
 	if path := k.KeywordPath(); len(path) > 0 {

@@ -224,6 +224,7 @@ func TestHostileSchemasAndPayloadsEndSoon(t *testing.T) {
 		"refers itself": {`{"$ref":"#"}`, `1`, UnknownSchema},
 		"recursive":     {`{"properties":{"a":{"$ref":"#"}}}`, deep, ""},
 		"many values":   {`{"items":{"type":"string"}}`, "[" + strings.Repeat("1,", 400_000) + "1]", Undecodable},
+		"alternatives":  {`{"items":{"enum":[` + strings.Repeat("0,", 5_000) + `0]}}`, "[" + strings.Repeat("1,", 90_000) + "1]", Invalid},
 		"unique":        {`{"uniqueItems":true}`, "[" + strings.Repeat("[0],", 40_000) + "1]", Invalid},
 	} {
 		within(t, time.Minute, func() {
