@@ -116,9 +116,14 @@ func (h *Hop) Take(hdr Header, payload []byte, at time.Time) Mark {
 // it is also repeated when this emitter had it before, and corrupt when sum is not
 // the header's. Its latency is counted as at minus the produced time.
 func (h *Hop) Observe(hdr Header, sum uint32, size int, at time.Time) Mark {
+	return h.observe(&hdr, sum, size, at, nil)
+}
+
+// observe takes an event over, and counts what came of checking it where t is not nil.
+func (h *Hop) observe(hdr *Header, sum uint32, size int, at time.Time, t *SchemaTally) Mark {
 	high, low := key(&hdr.UID)
 	if !numbered(hdr.Flags, high, low) {
-		return h.observeForeign(hdr.UID.String(), hdr.ProducedAt, at, sum != hdr.Checksum)
+		return h.observeUnnumbered(hdr, sum, at, t)
 	}
 	if at.IsZero() {
 		at = time.Now()
@@ -143,6 +148,9 @@ func (h *Hop) Observe(hdr Header, sum uint32, size int, at time.Time) Mark {
 	if sum != hdr.Checksum {
 		e.mark(wire.Corrupt, n)
 		m |= MarkCorrupt
+	}
+	if t != nil {
+		h.countSchema(p, e, n, t)
 	}
 	st.mu.Unlock()
 	return m

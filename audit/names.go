@@ -8,7 +8,7 @@ import (
 
 // Bounds on the names an emitter may tell apart.
 const (
-	maxReasons = 100
+	maxReasons = 100  // of events that were filtered or rejected, and as many of schema outcomes
 	maxSchemas = 1000 // versions × outcomes × reasons
 	maxName    = 200  // characters
 	otherName  = "other"
@@ -18,29 +18,33 @@ const (
 // keeps its key; what comes after the bound counts as "other".
 type names struct {
 	mu      sync.Mutex
-	reasons map[string]bool
+	reasons reasons
+	broken  reasons // why events are not in order: neither kind of reason takes the other's room
 	schemas map[SchemaTally]bool
 	others  uint64
 }
 
+// reasons are those that were named.
+type reasons map[string]bool
+
 func (n *names) reason(text string) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.known(shorten(text))
+	return n.known(&n.reasons, text)
 }
 
-func (n *names) known(text string) string {
-	if n.reasons[text] || text == "" {
+func (n *names) known(in *reasons, text string) string {
+	if text = shorten(text); (*in)[text] || text == "" {
 		return text
 	}
-	if len(n.reasons) >= maxReasons {
+	if len(*in) >= maxReasons {
 		n.others++
 		return otherName
 	}
-	if n.reasons == nil {
-		n.reasons = make(map[string]bool)
+	if *in == nil {
+		*in = make(reasons)
 	}
-	n.reasons[text] = true
+	(*in)[text] = true
 	return text
 }
 
@@ -54,7 +58,7 @@ func (n *names) schema(t SchemaTally) SchemaTally {
 	default:
 		t.Outcome = "UNDECODABLE"
 	}
-	t.ID, t.Version, t.Reason, t.Count = shorten(t.ID), shorten(t.Version), n.known(shorten(t.Reason)), 0
+	t.ID, t.Version, t.Reason, t.Count = shorten(t.ID), shorten(t.Version), n.known(&n.broken, t.Reason), 0
 	if n.schemas[t] {
 		return t
 	}

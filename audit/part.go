@@ -28,7 +28,8 @@ type part struct {
 	latency  histogram
 	reasons  map[wire.ReasonTally]uint64 // Count is zero in the keys
 	schemas  map[SchemaTally]*uint64     // likewise
-	recent   schemaCount                 // the last of them
+	recent   [recentSchemas]schemaCount  // those met last
+	spare    uint8                       // which of them makes room next
 	unplaced wire.Unplaced
 	foreign  map[string]*foreign
 	dirty    bool
@@ -38,7 +39,8 @@ type part struct {
 // foreign is one UID that Rollcall did not number.
 type foreign struct {
 	wire.Foreign
-	dirty bool
+	dirty   bool
+	checked bool // its schema outcome is counted
 }
 
 // entry is one source in one window.
@@ -49,11 +51,12 @@ type entry struct {
 	observations uint64
 	bytes        uint64
 	marks        *[wire.Kinds]marks // nil while no event was anything but seen
+	checked      *marks             // whose schema outcome is counted; nil while there are none
 	accounted    int
 	dirty        bool
 }
 
-// marks is one kind other than seen.
+// marks is one kind other than seen, or those that were checked.
 type marks struct {
 	fresh roll
 	old   settled
@@ -117,6 +120,9 @@ func (e *entry) seal() wire.Source {
 			}
 		}
 	}
+	if e.checked != nil && !e.checked.fresh.empty() {
+		e.checked.old.seal(&e.checked.fresh)
+	}
 	e.dirty = false
 	return s
 }
@@ -127,7 +133,7 @@ func with(seen, kind *roaring.Bitmap) *roaring.Bitmap {
 	return seen
 }
 
-const entrySize = 224 // with its share of the map
+const entrySize = 232 // with its share of the map
 
 func (e *entry) size() int {
 	n := entrySize + e.fresh.size() + e.old.size()
@@ -135,6 +141,9 @@ func (e *entry) size() int {
 		for k := range e.marks {
 			n += 64 + e.marks[k].fresh.size() + e.marks[k].old.size()
 		}
+	}
+	if e.checked != nil {
+		n += 96 + e.checked.fresh.size() + e.checked.old.size()
 	}
 	return n
 }

@@ -4,13 +4,17 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/rollcallhq/rollcall/audit/wire"
 )
@@ -126,26 +130,153 @@ func TestSamplesAreSentAsJSONWithTheTokenAndARefusalIsTold(t *testing.T) {
 	}
 }
 
-// BenchmarkSchemaOutcome observes events, without and with the outcome of a check.
-func BenchmarkSchemaOutcome(b *testing.B) {
-	for _, name := range []string{"observe", "observe and outcome"} {
-		b.Run(name, func(b *testing.B) {
-			h, err := NewHop(HopConfig{Stream: "orders", Hop: "sink", Transport: discard{}})
-			if err != nil {
-				b.Fatal(err)
+// An event that comes twice is one event; the one of its outcomes that counts is the first.
+func TestARedeliveredEventIsTalliedOnce(t *testing.T) {
+	now := time.Now()
+	src := newID(now)
+	good, bad := SchemaTally{ID: "orders", Outcome: "OK"}, SchemaTally{ID: "orders", Outcome: "INVALID", Reason: "breaks type"}
+	foreign := Header{UID: newID(now), ProducedAt: now, Checksum: 7}
+	for name, tell := range map[string]func(h *Hop){
+		"one call":                   func(h *Hop) { h.ObserveChecked(event(src, 0, now), 7, 10, now, good) },
+		"one call, of a foreign UID": func(h *Hop) { h.ObserveChecked(foreign, 7, 10, now, good) },
+		"two calls": func(h *Hop) {
+			h.Observe(event(src, 0, now), 7, 10, now)
+			h.Schema(event(src, 0, now), good)
+		},
+		"the outcome first": func(h *Hop) {
+			h.Schema(foreign, good)
+			h.Observe(foreign, 7, 10, now)
+		},
+		"found invalid later": func(h *Hop) {
+			h.ObserveChecked(event(src, 0, now), 7, 10, now, good)
+			h.Schema(event(src, 0, now), bad)
+		},
+	} {
+		h := mustHop(t, HopConfig{Transport: discard{}})
+		tell(h)
+		first := sealed(t, h)
+		tell(h)
+		second := sealed(t, h)
+		for _, w := range []wire.Window{first, second} {
+			if len(w.Schemas) != 1 || w.Schemas[0].Count != 1 || w.Schemas[0].Outcome != "OK" {
+				t.Errorf("%s: %+v", name, w.Schemas)
 			}
-			now := time.Now()
-			e := event(newID(now), 0, now)
-			tally := SchemaTally{ID: "orders-value", Version: "3", Outcome: "OK"}
-			var n uint32
-			for b.Loop() {
-				binary.BigEndian.PutUint32(e.UID[12:], n)
-				n++
-				h.Observe(e, 7, 100, now)
-				if name != "observe" {
-					h.Schema(e, tally)
+		}
+	}
+}
+
+// TestAsManyOutcomesAreTalliedAsEventsWereChecked tells outcomes in any order, one by one and in runs, observed or not, with reports between.
+func TestAsManyOutcomesAreTalliedAsEventsWereChecked(t *testing.T) {
+	now := time.Now()
+	rapid.Check(t, func(t *rapid.T) {
+		h := mustHop(t, HopConfig{Transport: discard{}})
+		src := newID(now)
+		checked, invalid := map[uint32]bool{}, map[uint32]bool{}
+		outcomes := rapid.SampledFrom([]string{"OK", "INVALID", "UNDECODABLE", "DEPRECATED", "UNKNOWN_SCHEMA"})
+		var told wire.Window
+		rolled := roaring.New()
+		report := func() {
+			for _, windows := range h.gather() {
+				told = windows[0]
+				if len(told.Sources) > 0 && told.Sources[0].Rolls[wire.Invalid] != nil {
+					rolled.Or(told.Sources[0].Rolls[wire.Invalid])
 				}
 			}
-		})
+		}
+		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+			first, count := rapid.Uint32Range(0, 300).Draw(t, "first"), rapid.IntRange(1, 40).Draw(t, "count")
+			one := SchemaTally{ID: "orders", Outcome: outcomes.Draw(t, "outcome")}
+			switch rapid.IntRange(0, 3).Draw(t, "step") {
+			case 0:
+				count = 1
+				h.ObserveChecked(event(src, first, now), 7, 10, now, one)
+			case 1:
+				h.SchemaRun(event(src, first, now), count, one)
+			case 2:
+				count = 1
+				h.Schema(event(src, first, now), one)
+			case 3:
+				report()
+				continue
+			}
+			for n := first; n < first+uint32(count); n++ {
+				checked[n] = true
+				invalid[n] = invalid[n] || breaks(one.Outcome)
+			}
+		}
+		report()
+		var tallied uint64
+		for _, s := range told.Schemas {
+			tallied += s.Count
+		}
+		if tallied != uint64(len(checked)) {
+			t.Fatalf("%d tallied of %d", tallied, len(checked))
+		}
+		for n := range checked {
+			if rolled.Contains(n) != invalid[n] {
+				t.Fatalf("event %d is invalid: %v, and reported so: %v", n, invalid[n], !invalid[n])
+			}
+		}
+	})
+}
+
+func TestReasonsOfSchemasTakeNoRoomFromThoseOfFilters(t *testing.T) {
+	h := mustHop(t, HopConfig{Transport: discard{}})
+	now := time.Now()
+	src := newID(now)
+	for n := range uint32(150) {
+		h.Schema(event(src, n, now), SchemaTally{ID: "orders", Outcome: "INVALID", Reason: fmt.Sprint("/", n)})
 	}
+	h.Filter(event(src, 200, now), "rule-7")
+	h.Reject(event(src, 201, now), "BUFFER_FULL")
+	w := sealed(t, h)
+	var named []string
+	for _, r := range w.Reasons {
+		named = append(named, r.Reason)
+	}
+	slices.Sort(named)
+	if !slices.Equal(named, []string{"BUFFER_FULL", "rule-7"}) || len(w.Schemas) != 101 || h.Stats().Others != 50 {
+		t.Errorf("%v, %d tallies of schemas, %d others", named, len(w.Schemas), h.Stats().Others)
+	}
+}
+
+// BenchmarkSchemaOutcome measures what the outcome of a check, and that together with the latency, adds to observing an event. It observes by
+// turns, so that all have the same machine, and gives the figures of one run and the differences.
+func BenchmarkSchemaOutcome(b *testing.B) {
+	const turn = 1024 // events observed one way before it is the other's turn
+	h := mustHop(b, HopConfig{Transport: discard{}})
+	now := time.Now()
+	tally := SchemaTally{ID: "orders-value", Version: "3", Outcome: "OK"}
+	ways := []struct {
+		name string
+		tell func(Header, time.Time)
+	}{
+		{"bare", func(e Header, at time.Time) { h.observeUnmeasured(e, 7, 100, at) }},
+		{"latency", func(e Header, at time.Time) { h.Observe(e, 7, 100, at) }},
+		{"one-call", func(e Header, at time.Time) { h.ObserveChecked(e, 7, 100, at, tally) }},
+		{"two-calls", func(e Header, at time.Time) { h.Observe(e, 7, 100, at); h.Schema(e, tally) }},
+	}
+	took, next, turns := make([]time.Duration, len(ways)), uint32(0), 0
+	headers := make([]Header, len(ways))
+	for w := range ways {
+		headers[w] = event(newID(now), 0, now)
+	}
+	for b.Loop() {
+		for w, way := range ways {
+			began := time.Now()
+			for n := range uint32(turn) {
+				binary.BigEndian.PutUint32(headers[w].UID[12:], next+n)
+				way.tell(headers[w], now.Add(time.Duration(n)*time.Millisecond))
+			}
+			took[w] += time.Since(began)
+		}
+		next += turn
+		turns++
+	}
+	per := func(w int) float64 { return float64(took[w]) / float64(turns*turn) }
+	for w, way := range ways {
+		b.ReportMetric(per(w), way.name+"-ns/event")
+	}
+	b.ReportMetric(per(2)-per(0), "both-add-ns/event")
+	b.ReportMetric(per(2)-per(1), "outcome-adds-ns/event")
 }
