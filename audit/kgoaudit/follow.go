@@ -36,7 +36,8 @@ type ConsumerConfig struct {
 	ReportsTopic  string // for InTransaction; the constant of that name when empty
 
 	// Schemas checks each record as it is polled; what came of it counts once the record is
-	// processed. Nil for not at all. Events that have no audit header are not checked.
+	// processed. Nil for not at all. Records without an audit header that can be read are not
+	// checked: ConsumerStats.Unchecked counts them.
 	Schemas SchemaChecker
 }
 
@@ -46,6 +47,7 @@ type ConsumerStats struct {
 	Again       uint64 // of these, polled once more before they were processed: paused, or given back by a rebalance
 	Redelivered uint64 // of these, polled once more after they were processed
 	Dropped     uint64 // records that were polled and not processed when their partition was revoked, or the transaction aborted
+	Unchecked   uint64 // records polled that were not checked against a schema, as they have no audit header that can be read
 	Waiting     int    // records that were polled and are not processed, now
 }
 

@@ -150,6 +150,9 @@ func (c *Consumer) OnFetchRecordUnbuffered(r *kgo.Record, isPolled bool) {
 	defer c.mu.Unlock()
 	p := &c.laneOf(r).polled
 	c.stats.Polled++
+	if err != nil && c.schemas != nil {
+		c.stats.Unchecked++
+	}
 	if r.Offset < p.told {
 		c.stats.Redelivered++
 	}

@@ -138,6 +138,41 @@ func TestConsumerCountsSchemaOutcomesOnceWhatItPolledIsProcessed(t *testing.T) {
 	}
 }
 
+func TestRecordsWithoutAnAuditHeaderAreNotCheckedAndCounted(t *testing.T) {
+	c := cluster(t, 1)
+	out := client(t, c)
+	wrong := kgo.RecordHeader{Key: kgoaudit.HeaderKey, Value: []byte("of a later version")}
+	foreign := []kgo.RecordHeader{{Key: "ce_id", Value: []byte("order-7")}, {Key: "ce_time", Value: []byte(time.Now().Format(time.RFC3339))}}
+	for _, r := range []*kgo.Record{{Value: []byte(`{}`)}, {Value: []byte(`{"id":1}`)}, {Headers: []kgo.RecordHeader{wrong}}, {Headers: foreign}} {
+		r.Topic = "orders"
+		if err := out.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := &books{}
+	f, err := kgoaudit.FollowConsumer(kgoaudit.ConsumerConfig{
+		Hop:    audit.HopConfig{Stream: "orders", Hop: "sink", Transport: b, Window: time.Hour},
+		Topics: []string{"orders"}, Group: "sink", Schemas: checker(t, nil),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := &follower{Consumer: f, client: client(t, c, f.Options()...), books: b}
+	t.Cleanup(in.end)
+	in.poll(t, 4)
+	in.commit(t)
+	in.flush(t)
+	var unplaced wire.Unplaced
+	for _, r := range b.reports {
+		for _, w := range r.Windows {
+			unplaced = w.Unplaced
+		}
+	}
+	if s := f.Stats(); s.Unchecked != 4 || len(b.tallies()) != 0 || unplaced != (wire.Unplaced{NoUID: 2, Unreadable: 1}) {
+		t.Errorf("%d not checked, tallies %v, unplaced %+v", s.Unchecked, b.tallies(), unplaced)
+	}
+}
+
 func TestReporterSendsSamplesByStream(t *testing.T) {
 	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "orders", kgoaudit.SamplesTopic))
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // Bounds on one check.
@@ -28,6 +30,46 @@ func (b *budget) spend(n int) {
 	if b.steps += n; b.steps > maxSteps {
 		panic(errSteps) //nolint:forbidigo // recovered in spent: nothing else stops the validator
 	}
+}
+
+// cost is how many steps it takes to hold a value against one part of a schema: a step for each
+// kilobyte of text, whose characters are counted, or for some of many members and items, and for
+// each few values that are compared with others.
+func cost(s *jsonschema.Schema, v any) int {
+	switch v := v.(type) {
+	case string:
+		return 1 + len(v)/1024
+	case map[string]any:
+		return 1 + len(v)/32
+	case []any:
+		if !s.UniqueItems {
+			return 1 + len(v)/32
+		}
+		if n := len(v); n <= maxPairs {
+			return 1 + count(v)*n/8 // each with each
+		}
+		return 1 + count(v)/4
+	}
+	return 1
+}
+
+// maxPairs is how many items the validator compares each with each, before it takes hashes.
+const maxPairs = 20
+
+// count is how many values a value is made of.
+func count(v any) int {
+	n := 1
+	switch v := v.(type) {
+	case map[string]any:
+		for _, one := range v {
+			n += count(one)
+		}
+	case []any:
+		for _, one := range v {
+			n += count(one)
+		}
+	}
+	return n
 }
 
 // spent runs f with a fresh budget and reports whether that ran out.

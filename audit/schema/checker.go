@@ -1,10 +1,14 @@
 package schema
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"sync/atomic"
+	"time"
 
 	"github.com/rollcallhq/rollcall/audit"
+	"github.com/rollcallhq/rollcall/audit/wire"
 )
 
 // DefaultMaxPayload is how long a payload may be, in bytes, when Config.MaxPayload is zero.
@@ -30,6 +34,25 @@ type Checker struct {
 	deprecated map[version]bool
 	most       int
 	samples    *Sampler
+	broken     atomic.Uint64
+}
+
+// State is what is known of a Checker, for a page of health.
+type State struct {
+	// Registry is the state of the registry that the schemas come from; nil where they come from elsewhere.
+	Registry *RegistryState
+	// Broken counts events whose check broke down by a fault of a library; they are UNDECODABLE. It only rises.
+	Broken uint64
+}
+
+// State returns what is known of the checker.
+func (c *Checker) State() State {
+	s := State{Broken: c.broken.Load()}
+	if r, ok := c.source.(interface{ State() RegistryState }); ok {
+		known := r.State()
+		s.Registry = &known
+	}
+	return s
 }
 
 type version struct{ id, version string }
@@ -59,19 +82,27 @@ func (c *Checker) Examine(e Event) Result {
 	return r
 }
 
-func (c *Checker) examine(e Event) (Result, Found) {
+// whyBroke is the reason of an event whose check broke down.
+const whyBroke = "the check broke down"
+
+func (c *Checker) examine(e Event) (r Result, found Found) {
 	if len(e.Payload) > c.most {
 		return Result{Outcome: Undecodable, ID: e.Stream, Reason: fmt.Sprintf("payload longer than %d bytes", c.most)}, Found{}
 	}
-	found := c.source.Find(e)
-	if found.Schema == nil {
-		r := Result{Outcome: UnknownSchema, ID: e.Stream, Reason: found.Reason}
+	defer func() {
+		if recover() != nil { // an event never takes the process with it
+			c.broken.Add(1)
+			r = Result{Outcome: Undecodable, ID: cmp.Or(r.ID, e.Stream), Version: r.Version, Reason: whyBroke}
+		}
+	}()
+	if found = c.source.Find(e); found.Schema == nil {
+		r = Result{Outcome: UnknownSchema, ID: e.Stream, Reason: found.Reason}
 		if found.Broken {
 			r.Outcome = Undecodable
 		}
 		return r, found
 	}
-	r := Result{Outcome: OK, ID: found.Schema.ID, Version: found.Schema.Version}
+	r = Result{Outcome: OK, ID: found.Schema.ID, Version: found.Schema.Version}
 	if f := found.Schema.format.check(found.Body); f.outcome != "" {
 		r.Outcome, r.Reason, r.Path = f.outcome, f.reason, f.path
 	} else if len(c.deprecated) > 0 && c.deprecated[version{r.ID, r.Version}] {
@@ -97,4 +128,10 @@ func (c *Checker) Tell(hop *audit.Hop, h audit.Header, payload, header []byte) a
 	t := c.Check(hop, h, payload, header)
 	hop.Schema(h, t)
 	return t
+}
+
+// Take checks an event and takes it over at the hop, with what came of the check, for less than
+// Hop.Take and Tell. At is when it was taken over, now when zero.
+func (c *Checker) Take(hop *audit.Hop, h audit.Header, payload, header []byte, at time.Time) audit.Mark {
+	return hop.ObserveChecked(h, wire.Checksum(payload), len(payload), at, c.Check(hop, h, payload, header))
 }

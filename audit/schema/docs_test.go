@@ -28,7 +28,7 @@ func TestTheHowToShowsTheCodeOfTheExamples(t *testing.T) {
 			t.Errorf("not in the examples: %s", code)
 		}
 	}
-	for _, outcome := range []string{OK, Invalid, UnknownSchema, Undecodable, Deprecated, whyUnframed, whyUnknown, whyUnusable, whyAway, whyBusy} {
+	for _, outcome := range []string{OK, Invalid, UnknownSchema, Undecodable, Deprecated, whyUnframed, whyUnknown, whyUnusable, whyAway, whyBusy, whyEarly} {
 		if !strings.Contains(string(page), outcome) {
 			t.Errorf("the page does not say %q", outcome)
 		}

@@ -3,6 +3,7 @@ package schema_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -39,15 +40,24 @@ func ExampleLoadFiles() {
 	// INVALID /amount expected number, got string
 }
 
-// A hop of your own checks an event once it has observed it.
-func ExampleChecker_Tell() {
+// A hop of your own takes an event over and checks it.
+func ExampleChecker_Take() {
 	var checker *schema.Checker
 	var hop *audit.Hop
 	take := func(header audit.Header, payload []byte) {
-		hop.Take(header, payload, time.Now())
-		checker.Tell(hop, header, payload, nil)
+		checker.Take(hop, header, payload, nil, time.Now())
 	}
 	_ = take
+}
+
+// A page of health says how the registry is.
+func ExampleChecker_State() {
+	var checker *schema.Checker
+	http.HandleFunc("/schemas", func(w http.ResponseWriter, _ *http.Request) {
+		if s := checker.State(); s.Registry != nil {
+			fmt.Fprintln(w, s.Registry)
+		}
+	})
 }
 
 // A Kafka client checks what it produces; schemas come from a registry, and samples go to the server.

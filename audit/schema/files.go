@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"io/fs"
@@ -23,8 +22,8 @@ type FilesConfig struct {
 	// Dir (.proto) or from the file itself ($ref), and to nothing outside of Dir.
 	Dir string
 	// Streams gives the schema of a stream, as "id" or "id@version". A stream that it does not
-	// name has the schema that is named as the stream. Without a version it is the newest one:
-	// numbers are ordered as numbers, and come before other names.
+	// name has the schema that is named as the stream. Without a version it is the newest one, which
+	// is the highest number: versions of other names, such as draft, are only for who asks for them.
 	//
 	// An event with a SchemaIDHeader names its schema itself, as "id@version" or "version".
 	Streams map[string]string
@@ -87,10 +86,22 @@ func (f *Files) load(root *os.Root, name string) error {
 		return err
 	}
 	f.schemas[v] = s
-	if was := f.newest[v.id]; was == nil || compareVersions(was.Version, s.Version) < 0 {
-		f.newest[v.id] = s
-	}
+	f.renew(s)
 	return nil
+}
+
+// renew notes a schema as the newest where it is.
+func (f *Files) renew(s *Schema) {
+	number, ok := numberOf(s.Version)
+	if !ok {
+		return
+	}
+	if was := f.newest[s.ID]; was != nil {
+		if newest, _ := numberOf(was.Version); newest >= number {
+			return
+		}
+	}
+	f.newest[s.ID] = s
 }
 
 // readFile reads a file of the directory; os.Root lets nothing else be reached, by links neither.
@@ -168,17 +179,8 @@ func cutVersion(text string) (id, number string, ok bool) {
 	return text[:i], text[i+1:], true
 }
 
-// compareVersions orders numbers as numbers, before other names.
-func compareVersions(a, b string) int {
-	n, aErr := strconv.ParseUint(a, 10, 64)
-	m, bErr := strconv.ParseUint(b, 10, 64)
-	switch {
-	case aErr == nil && bErr == nil:
-		return cmp.Compare(n, m)
-	case aErr == nil:
-		return -1
-	case bErr == nil:
-		return 1
-	}
-	return strings.Compare(a, b)
+// numberOf returns the number that a version is, where it is one.
+func numberOf(version string) (uint64, bool) {
+	n, err := strconv.ParseUint(version, 10, 64)
+	return n, err == nil
 }

@@ -48,7 +48,15 @@ type Document struct {
 
 // Compile makes a schema ready. It returns an error when the schema is wrong, refers to what
 // is not there, or exceeds a limit. Errors quote the schema, and so can be as untrusted as it.
-func Compile(d Document) (*Schema, error) {
+func Compile(d Document) (s *Schema, err error) {
+	err = contained(func() error { s, err = compile(d); return err })
+	if errors.Is(err, errBroke) {
+		err = fmt.Errorf("schema %s: %w", d.Name, err)
+	}
+	return s, err
+}
+
+func compile(d Document) (*Schema, error) {
 	if len(d.Text) > maxSchemaText {
 		return nil, fmt.Errorf("schema %s of %d bytes: the limit is %d", d.Name, len(d.Text), maxSchemaText)
 	}
@@ -71,6 +79,19 @@ func Compile(d Document) (*Schema, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// errBroke is a panic of a library. What it was about is not told: it may hold anything.
+var errBroke = errors.New("the library that reads it broke down")
+
+// contained runs f and makes an error of its panic: no event and no schema ends the process.
+func contained(f func() error) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errBroke
+		}
+	}()
+	return f()
 }
 
 // remember has each document read once, so that a schema that is compiled again is the

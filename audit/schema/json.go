@@ -99,7 +99,7 @@ func (c *jsonCheck) prepare() words {
 			w[name] = true
 		}
 		one, was := takeEnum(s), s.Format
-		visit := func(v any) error { c.budget.spend(1); return one.check(v) }
+		visit := func(v any) error { c.budget.spend(cost(s, v)); return one.check(v, &c.budget) }
 		s.Format = &jsonschema.Format{Validate: visit}
 		if was != nil {
 			s.Format = &jsonschema.Format{Name: was.Name, Validate: func(v any) error { return cmp.Or(visit(v), was.Validate(v)) }}
@@ -141,9 +141,10 @@ func (f *jsonFormat) check(body []byte) fault {
 	if c == nil {
 		return fault{outcome: UnknownSchema, reason: whyUnusable}
 	}
-	defer f.giveBack(c)
 	var err error
-	if c.budget.spent(func() { err = c.schema.Validate(v) }) {
+	out := c.budget.spent(func() { err = c.schema.Validate(v) })
+	f.giveBack(c) // not after a panic of the validator's own: nobody knows what it left behind
+	if out {
 		return undecodable(errSteps.Error())
 	}
 	if err == nil {

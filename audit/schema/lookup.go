@@ -25,7 +25,8 @@ var errLie = errors.New("it answered with another schema than it was asked for")
 func (r *Registry) look(l *lookup) {
 	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.Timeout)
 	defer cancel()
-	doc, err := r.document(ctx, l.key)
+	var doc Document
+	err := contained(func() (err error) { doc, err = r.document(ctx, l.key); return err })
 	var schema *Schema
 	unfit := error(nil)
 	if err == nil {
@@ -43,7 +44,7 @@ func (r *Registry) look(l *lookup) {
 	case err != nil:
 		r.state.Failed++
 		l.reason, l.until = whyAway, now.Add(r.cfg.TryAgain)
-		r.isAway(wrongWith(err))
+		r.isAway(wrongWith(err), now)
 	case unfit != nil:
 		r.state.Unfit++
 		r.state.Error = bounded(fmt.Sprintf("schema %s@%s cannot be used", doc.ID, doc.Version), maxReason)
@@ -51,10 +52,10 @@ func (r *Registry) look(l *lookup) {
 	default:
 		l.schema = schema
 	}
-	if l.reason != whyAway {
-		r.state.Away, r.state.Since = false, time.Time{}
-	}
 	close(l.done)
+	if l.reason != whyAway {
+		r.isThere(now)
+	}
 }
 
 // wrongWith says what is wrong with the registry in words of our own: an answer may hold anything,

@@ -36,8 +36,11 @@ func mask(found Found, payload []byte, open map[string]bool) (text string, cut b
 	if found.Schema == nil || len(found.Body) > maxMasked {
 		return whole, len(payload) > maxMasked
 	}
-	v, words, ok := found.Schema.format.tree(found.Body)
-	if !ok {
+	var v any
+	var words words
+	readable := false
+	broke := contained(func() error { v, words, readable = found.Schema.format.tree(found.Body); return nil })
+	if broke != nil || !readable {
 		return whole, false
 	}
 	m := masker{words: words, open: open}
@@ -154,8 +157,10 @@ func (m *masker) show(v any) {
 	m.text(shown)
 }
 
+// text writes a text. Names of a schema may hold what turns a page or a terminal around, as values
+// may that are shown.
 func (m *masker) text(s string) {
-	quoted, _ := json.Marshal(s) // of a string it never fails
+	quoted, _ := json.Marshal(wire.Printable(s, wire.MaxSamplePayload)) // of a string it never fails
 	m.out = append(m.out, quoted...)
 }
 

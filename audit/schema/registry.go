@@ -2,6 +2,7 @@ package schema
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -31,19 +32,25 @@ type RegistryConfig struct {
 	Token          string       // bearer token; none when empty
 	Client         *http.Client // for TLS or a proxy of your own; its answers are bounded all the same
 
-	// Wait is how long an event may wait for a schema that nobody asked for before;
-	// DefaultWait when zero, negative for not at all. While the registry is away none waits.
+	// Wait is how long events may wait for schemas that nobody asked for before; DefaultWait when
+	// zero, negative for not at all. It bounds all of them together: once it is spent, waiting takes
+	// a hundredth of the time at most. While the registry is away none waits.
 	Wait     time.Duration
 	Timeout  time.Duration // of one lookup; DefaultLookupTimeout when zero
 	AskAgain time.Duration // after the registry had no such schema, or one that cannot be used; DefaultAskAgain when zero
 	TryAgain time.Duration // after it did not answer as it should; DefaultTryAgain when zero
+
+	// OnChange is told when the registry has gone away, and when it is there again; nil for not at
+	// all. It must not block, and not ask the registry.
+	OnChange func(RegistryState)
 }
 
 // RegistryState is what is known of the registry, and what was done. Counters only rise.
 type RegistryState struct {
-	Away  bool      // it did not answer in time or as it should, when it was asked last
-	Since time.Time // of Away
-	Error string    // what was wrong last; never what the registry said
+	Away     bool      // it did not answer in time or as it should, when it was asked last
+	Since    time.Time // of Away
+	Error    string    // what was wrong last; never what the registry said
+	Answered time.Time // when it answered as it should last; zero: never
 
 	Cached  int    // schemas and ids at hand
 	Lookups uint64 // begun
@@ -51,7 +58,21 @@ type RegistryState struct {
 	Unknown uint64 // of these, those that it has no schema for
 	Unfit   uint64 // of these, those whose schema cannot be used
 	Missed  uint64 // events that had no schema because the registry was away
+	Early   uint64 // events that had no schema because it was still being looked up
 	Busy    uint64 // events that had no schema because too many were being looked up
+}
+
+// String says the state in one line for people.
+func (s RegistryState) String() string {
+	said := "not asked yet"
+	switch {
+	case s.Away:
+		said = fmt.Sprintf("away since %s: %s", s.Since.UTC().Format(time.RFC3339), s.Error)
+	case !s.Answered.IsZero():
+		said = "there, answered last at " + s.Answered.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("schema registry: %s; %d schemas and ids at hand, %d events without a schema for want of an answer",
+		said, s.Cached, s.Missed+s.Early+s.Busy)
 }
 
 // Registry finds the schemas that events name by an id or a GUID at a schema registry. A
@@ -65,6 +86,8 @@ type Registry struct {
 	mu      sync.Mutex
 	lookups map[lookupKey]*lookup
 	looking int
+	probe   time.Time // while it is away: when it is asked again
+	waits   patience
 	state   RegistryState
 }
 
@@ -76,6 +99,7 @@ type lookupKey struct {
 // lookup is one question to the registry and the answer.
 type lookup struct {
 	key    lookupKey
+	asked  time.Time
 	done   chan struct{} // closed with the answer
 	late   bool          // an event has waited in vain
 	schema *Schema
@@ -97,7 +121,7 @@ func NewRegistry(cfg RegistryConfig) (*Registry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Registry{cfg: cfg, client: client, lookups: make(map[lookupKey]*lookup)}, nil
+	return &Registry{cfg: cfg, client: client, lookups: make(map[lookupKey]*lookup), waits: patience{most: cfg.Wait}}, nil
 }
 
 func setDefault(d *time.Duration, value time.Duration) {
@@ -110,6 +134,10 @@ func setDefault(d *time.Duration, value time.Duration) {
 func (r *Registry) State() RegistryState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.known()
+}
+
+func (r *Registry) known() RegistryState {
 	s := r.state
 	s.Cached = len(r.lookups)
 	return s
@@ -140,51 +168,72 @@ func (r *Registry) schema(key lookupKey) (*Schema, string) {
 	if l := r.recent.Load(); l != nil && l.key == key {
 		return l.schema, ""
 	}
-	l, wait := r.lookup(key)
+	l, wait, why := r.lookup(key)
 	if l == nil {
-		return nil, whyBusy
+		return nil, why
 	}
 	if !l.answered(wait) {
-		r.tooLate(l)
-		return nil, whyAway
+		return nil, r.tooLate(l, wait)
 	}
-	switch {
-	case l.schema != nil:
-		r.recent.Store(l)
-	case l.reason == whyAway:
-		r.mu.Lock()
+	r.mu.Lock()
+	if wait > 0 {
+		r.waits.end(time.Now())
+	}
+	if l.reason == whyAway {
 		r.state.Missed++
-		r.mu.Unlock()
+	}
+	r.mu.Unlock()
+	if l.schema != nil {
+		r.recent.Store(l)
 	}
 	return l.schema, l.reason
 }
 
-// lookup returns the question for a schema, asked now where it was not before, and how long
-// to wait for the answer; nil where too many are being asked.
-func (r *Registry) lookup(key lookupKey) (*lookup, time.Duration) {
+// lookup returns the question for a schema, asked now where it was not before, and how long to
+// wait for the answer; or nil, and why it is not asked: the registry is away and was tried lately,
+// or too many are being asked.
+func (r *Registry) lookup(key lookupKey) (l *lookup, wait time.Duration, why string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	l := r.lookups[key]
-	if l != nil && !l.expired(time.Now()) {
-		if l.late || r.state.Away {
-			return l, 0
+	now := time.Now()
+	l = r.lookups[key]
+	if l == nil || l.expired(now) {
+		if why = r.shut(now); why == "" {
+			l = r.ask(key, now)
+		} else if l == nil {
+			return nil, 0, why
 		}
-		return l, r.cfg.Wait
 	}
-	if r.looking >= maxLookups {
+	if !l.late && !r.state.Away && !l.answered(0) {
+		wait = r.waits.begin(now)
+	}
+	return l, wait, ""
+}
+
+// shut says why nothing is asked now, and counts the event; empty where the registry may be asked.
+func (r *Registry) shut(now time.Time) string {
+	full := r.looking >= maxLookups
+	switch {
+	case r.state.Away && (full || now.Before(r.probe)):
+		r.state.Missed++
+		return whyAway
+	case full:
 		r.state.Busy++
-		return nil, 0
+		return whyBusy
 	}
+	return ""
+}
+
+// ask begins to look for a schema, in the background.
+func (r *Registry) ask(key lookupKey, now time.Time) *lookup {
 	r.makeRoom()
-	l = &lookup{key: key, done: make(chan struct{})}
+	l := &lookup{key: key, asked: now, done: make(chan struct{})}
 	r.lookups[key] = l
 	r.looking++
 	r.state.Lookups++
+	r.probe = now.Add(r.cfg.TryAgain)
 	go r.look(l)
-	if r.state.Away {
-		return l, 0
-	}
-	return l, r.cfg.Wait
+	return l
 }
 
 // makeRoom forgets one schema where there are too many, whichever.
@@ -230,21 +279,53 @@ func (l *lookup) expired(now time.Time) bool {
 	}
 }
 
-// tooLate notes that an event did not get its answer in time: no other waits.
-func (r *Registry) tooLate(l *lookup) {
+// tooLate notes that an event did not get its answer in time, and says why. A registry that lets
+// an event wait for as long as one may is away: no other waits.
+func (r *Registry) tooLate(l *lookup, waited time.Duration) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.state.Missed++
-	if !l.late && !l.answered(0) {
-		l.late = true
-		r.isAway("it did not answer in time")
+	now := time.Now()
+	if waited > 0 {
+		r.waits.end(now)
 	}
+	slow := r.cfg.Wait
+	if slow <= 0 {
+		slow = DefaultWait
+	}
+	if !l.late && now.Sub(l.asked) >= slow && !l.answered(0) {
+		l.late = true
+		r.isAway("it did not answer in time", now)
+	}
+	if r.state.Away {
+		r.state.Missed++
+		return whyAway
+	}
+	r.state.Early++
+	return whyEarly
 }
 
 // isAway notes that the registry does not answer as it should, under the lock.
-func (r *Registry) isAway(why string) {
+func (r *Registry) isAway(why string, now time.Time) {
 	r.state.Error = bounded(why, maxReason)
+	r.probe = now.Add(r.cfg.TryAgain)
 	if !r.state.Away {
-		r.state.Away, r.state.Since = true, time.Now()
+		r.state.Away, r.state.Since = true, now
+		r.changed()
+	}
+}
+
+// isThere notes that it does, under the lock.
+func (r *Registry) isThere(now time.Time) {
+	r.state.Answered = now
+	if r.state.Away {
+		r.state.Away, r.state.Since = false, time.Time{}
+		r.changed()
+	}
+}
+
+// changed tells of the registry's state, under the lock, so that what is told is in order.
+func (r *Registry) changed() {
+	if r.cfg.OnChange != nil {
+		r.cfg.OnChange(r.known())
 	}
 }

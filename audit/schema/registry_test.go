@@ -15,6 +15,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/sr"
 	"github.com/twmb/franz-go/pkg/sr/srfake"
+	"pgregory.net/rapid"
 )
 
 func registry(t *testing.T, cfg RegistryConfig) *Registry {
@@ -42,7 +43,7 @@ func examine(t *testing.T, r *Registry, e Event) Result {
 	defer tick.Stop()
 	for {
 		out := c.Examine(e)
-		if out.Reason != whyAway && out.Reason != whyBusy {
+		if out.Reason != whyAway && out.Reason != whyBusy && out.Reason != whyEarly {
 			return out
 		}
 		select {
@@ -155,22 +156,153 @@ func TestARegistryThatHangsHoldsUpOneEventForAMomentAndNoOther(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 	defer server.Close()
 	defer close(release)
-	r := registry(t, RegistryConfig{URLs: []string{server.URL}, Wait: 3 * time.Second, Timeout: 10 * time.Second})
+	r := registry(t, RegistryConfig{URLs: []string{server.URL}, Wait: 3 * time.Second, Timeout: time.Hour, TryAgain: time.Hour})
 	c, err := New(Config{Source: r})
 	if err != nil {
 		t.Fatal(err)
 	}
-	within(t, 8*time.Second, func() { // one event waits; four would if each new id did
-		for id := range uint32(1000) {
-			got := c.Examine(Event{Stream: "orders", Payload: framed(id, '1')})
-			if got.Outcome != UnknownSchema || got.Reason != whyAway && got.Reason != whyBusy {
+	within(t, 6*time.Second, func() { // one event waits; two would if each new id did
+		for id := range uint32(10_000) {
+			if got := c.Examine(Event{Stream: "orders", Payload: framed(id, '1')}); got.Outcome != UnknownSchema || got.Reason != whyAway {
 				t.Fatal(got)
 			}
 		}
 	})
-	if s := r.State(); !s.Away || s.Missed == 0 || s.Busy == 0 || s.Lookups > maxLookups || s.Missed+s.Busy != 1000 {
+	if s := r.State(); !s.Away || s.Missed != 10_000 || s.Lookups != 1 {
 		t.Errorf("%+v", s)
 	}
+}
+
+// answering is a registry that has a schema for every id, and does first what it is told to.
+func answering(t *testing.T, first func() (status int)) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		status := http.StatusNotFound // it does not say of which subject a schema is
+		if !strings.HasSuffix(req.URL.Path, "/versions") {
+			status = first()
+		}
+		w.Header().Set("Content-Type", "application/vnd.schemaregistry.v1+json")
+		w.WriteHeader(status)
+		io.WriteString(w, `{"schema":"{}","schemaType":"JSON"}`)
+	}))
+	t.Cleanup(server.Close)
+	return server
+}
+
+func TestARegistryThatIsSlowHoldsUpAllEventsTogetherForAMoment(t *testing.T) {
+	server := answering(t, func() int { <-time.After(30 * time.Millisecond); return http.StatusOK })
+	r := registry(t, RegistryConfig{URLs: []string{server.URL}, Wait: 300 * time.Millisecond})
+	c, err := New(Config{Source: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	within(t, 10*time.Second, func() { // 300 s if each waited for its answer
+		for id := range uint32(10_000) {
+			switch got := c.Examine(Event{Stream: "orders", Payload: framed(id, '1')}); got.Reason {
+			case "", whyEarly, whyBusy, whyAway:
+			default:
+				t.Fatal(got)
+			}
+		}
+	})
+	if s := r.State(); s.Early+s.Busy+s.Missed < 9_000 || s.Early == 0 || s.Busy == 0 {
+		t.Errorf("%+v", s)
+	}
+	if got := examine(t, r, Event{Stream: "orders", Payload: framed(20_000, '1')}); got.Outcome != OK {
+		t.Error(got)
+	}
+}
+
+func TestARegistryThatFailedIsNotAskedBeforeTheNextTryIsDueAndSaysWhenItIsBack(t *testing.T) {
+	var asked, broken atomic.Int64
+	broken.Store(1)
+	server := answering(t, func() int {
+		asked.Add(1)
+		if broken.Load() == 1 {
+			return http.StatusInternalServerError
+		}
+		return http.StatusOK
+	})
+	told := make(chan RegistryState, 10)
+	cfg := RegistryConfig{URLs: []string{server.URL}, Wait: time.Minute, TryAgain: time.Hour, OnChange: func(s RegistryState) { told <- s }}
+	r := registry(t, cfg)
+	for id := range uint32(10_000) {
+		if f := r.Find(Event{Payload: framed(id, '1')}); f.Reason != whyAway {
+			t.Fatal(f.Reason)
+		}
+	}
+	if s := r.State(); asked.Load() != 1 || s.Lookups != 1 || s.Missed != 10_000 || !strings.Contains(s.String(), "away since 20") {
+		t.Errorf("asked %d times: %v", asked.Load(), s)
+	}
+	broken.Store(0)
+	r.mu.Lock()
+	r.probe = time.Now()
+	r.mu.Unlock()
+	if got := examine(t, r, Event{Stream: "orders", Payload: framed(10_001, '1')}); got.Outcome != OK {
+		t.Error(got)
+	}
+	away, there := <-told, <-told
+	if !away.Away || away.Error != "it answered 500" || there.Away || there.Answered.IsZero() || len(told) > 0 {
+		t.Errorf("told of %+v, then %+v", away, there)
+	}
+	c, err := New(Config{Source: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := c.State(); s.Registry == nil || s.Registry.Away || s.Registry.Cached != 2 || !strings.Contains(s.Registry.String(), "there, answered last") {
+		t.Errorf("the checker says %+v", s.Registry)
+	}
+}
+
+func TestAnEventThatMayNotWaitSaysNothingOfTheRegistry(t *testing.T) {
+	release := make(chan struct{})
+	server := answering(t, func() int { <-release; return http.StatusOK })
+	r := registry(t, RegistryConfig{URLs: []string{server.URL}, Wait: -1})
+	if f := r.Find(Event{Payload: framed(1, '1')}); f.Reason != whyEarly {
+		t.Error(f.Reason)
+	}
+	if s := r.State(); s.Away || s.Early != 1 {
+		t.Errorf("%+v", s)
+	}
+	close(release)
+	if got := examine(t, r, Event{Payload: framed(1, '1')}); got.Outcome != OK {
+		t.Error(got)
+	}
+}
+
+// TestPatienceIsBounded lets events begin and end to wait at any times: what they wait altogether is bounded.
+func TestPatienceIsBounded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		most := time.Duration(rapid.IntRange(1, 500).Draw(t, "most")) * time.Millisecond
+		p := patience{most: most}
+		now := time.Date(2026, 11, 22, 5, 0, 0, 0, time.UTC)
+		begun := now
+		var until []time.Time // when those that wait lose their patience
+		var waited time.Duration
+		pass := func(d time.Duration) {
+			if len(until) > 0 {
+				waited += d
+			}
+			now = now.Add(d)
+		}
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			if len(until) > 0 && rapid.Bool().Draw(t, "answered") {
+				pass(rapid.SampledFrom([]time.Duration{0, until[0].Sub(now)}).Draw(t, "when"))
+				p.end(now)
+				until = until[1:]
+				continue
+			}
+			if len(until) == 0 {
+				pass(time.Duration(rapid.IntRange(0, 2000).Draw(t, "pause")) * time.Millisecond)
+			}
+			if left := p.begin(now); left > 0 {
+				until = append(until, now.Add(left))
+			}
+		}
+		if bound := most + now.Sub(begun)/refill; waited > bound {
+			t.Fatalf("events waited %v, more than %v", waited, bound)
+		}
+	})
 }
 
 func TestARegistryThatLiesIsFoundOutAndItsAnswersAreBounded(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/twmb/avro"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -126,6 +127,25 @@ func TestSamplesOfLongPayloadsAreCut(t *testing.T) {
 	text, cut := mask(Found{Schema: s, Body: payload}, payload, nil)
 	if len(text) > wire.MaxSamplePayload || len(text) < wire.MaxSamplePayload-4 || !cut {
 		t.Errorf("%d bytes, cut %v", len(text), cut)
+	}
+}
+
+// What turns a terminal or a page around is in no sample: not in a value that is shown, nor in a name of a schema.
+func TestSamplesHoldNoCharactersThatNobodySees(t *testing.T) {
+	unseen := "\x00\x1b\x7f\u0080\u009b\u061c\u200b\u200e\u2028\u2029\u202e\u2066\ufeff"
+	name, _ := json.Marshal("a" + unseen)
+	s := compiled(t, Document{Type: "JSON", Name: "a.json", Text: []byte(`{"properties":{` + string(name) + `:{}}}`)})
+	payload := []byte("{" + string(name) + ":" + string(name) + `,"x":1}`)
+	for _, open := range []map[string]bool{nil, {"/a" + unseen: true}} {
+		text, _ := mask(Found{Schema: s, Body: payload}, payload, open)
+		for _, r := range text {
+			if !unicode.IsPrint(r) {
+				t.Errorf("%U in %q", r, text)
+			}
+		}
+		if strings.Contains(text, `\u`) {
+			t.Errorf("escaped in %s", text)
+		}
 	}
 }
 

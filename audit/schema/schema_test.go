@@ -216,6 +216,13 @@ func TestHostileSchemasAndPayloadsEndSoon(t *testing.T) {
 	laughs += `},"$ref":"#/$defs/l39"}`
 	branching := `{"oneOf":[{"properties":{"a":{"$ref":"#"}},"required":["a"]},{"properties":{"a":{"$ref":"#"}},"maxProperties":0}]}`
 	deep := strings.Repeat(`{"a":`, 90) + "1" + strings.Repeat("}", 90)
+	each := func(part string, times int) string { return `{"allOf":[` + strings.Repeat(part+",", times) + `{}]}` }
+	long, wide := `"`+strings.Repeat("é", 400_000)+`"`, strings.Repeat(",1", 4_000)
+	members := `{"a":1`
+	for i := range 20_000 {
+		members += fmt.Sprintf(`,"%d":1`, i)
+	}
+	members += "}"
 	slow := `{"pattern":"(a?){500}(b?){499}c$"}`
 	for name, test := range map[string]struct{ schema, payload, outcome string }{
 		"laughs":        {laughs, `"x"`, Undecodable},
@@ -225,6 +232,10 @@ func TestHostileSchemasAndPayloadsEndSoon(t *testing.T) {
 		"recursive":     {`{"properties":{"a":{"$ref":"#"}}}`, deep, ""},
 		"many values":   {`{"items":{"type":"string"}}`, "[" + strings.Repeat("1,", 400_000) + "1]", Undecodable},
 		"alternatives":  {`{"items":{"enum":[` + strings.Repeat("0,", 5_000) + `0]}}`, "[" + strings.Repeat("1,", 90_000) + "1]", Invalid},
+		"long text":     {each(`{"maxLength":900000}`, 1_000), long, Undecodable},
+		"long texts":    {each(`{"enum":["a","b"]}`, 1), long, Invalid},
+		"many members":  {each(`{"properties":{"a":{}}}`, 1_000), members, Undecodable},
+		"same items":    {each(`{"uniqueItems":true}`, 1_000), "[[0" + wide + "],[1" + wide + "],[2" + wide + "]]", Undecodable},
 		"unique":        {`{"uniqueItems":true}`, "[" + strings.Repeat("[0],", 40_000) + "1]", Invalid},
 	} {
 		within(t, time.Minute, func() {
@@ -240,6 +251,31 @@ func TestHostileSchemasAndPayloadsEndSoon(t *testing.T) {
 				t.Errorf("%s: the next event pays for it: %+v", name, f)
 			}
 		})
+	}
+}
+
+func TestTheNewestVersionIsTheHighestNumberWhateverElseIsThere(t *testing.T) {
+	c := loaded(t, map[string]string{
+		"orders/9.json": `{}`, "orders/10.json": `{}`, "orders/draft.json": `{}`, "orders/v11.json": `{}`, "orders/-1.json": `{}`,
+		"clicks/draft.json": `{}`,
+	}, Config{})
+	for _, test := range []struct{ stream, header, want string }{
+		{"orders", "", "OK orders@10"},
+		{"orders", "draft", "OK orders@draft"},
+		{"other", "orders@v11", "OK orders@v11"},
+		{"clicks", "", "UNKNOWN_SCHEMA clicks@ no such schema"},
+		{"clicks", "draft", "OK clicks@draft"},
+	} {
+		if got := told(c.Examine(Event{Stream: test.stream, Header: []byte(test.header), Payload: []byte("1")})); got != test.want {
+			t.Errorf("%s %s: %s", test.stream, test.header, got)
+		}
+	}
+	dir := directory(t, map[string]string{"clicks/draft.json": `{}`})
+	if _, err := LoadFiles(FilesConfig{Dir: dir, Streams: map[string]string{"s": "clicks"}}); err == nil || !strings.Contains(err.Error(), `"clicks" of stream s`) {
+		t.Errorf("a stream whose schema has no number: %v", err)
+	}
+	if _, err := LoadFiles(FilesConfig{Dir: dir, Streams: map[string]string{"s": "clicks@draft"}}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -21,6 +21,7 @@ const (
 	whyUnknown  = "no such schema"
 	whyUnusable = "the schema cannot be used"
 	whyAway     = "registry away"
+	whyEarly    = "the schema is being looked up"
 	whyBusy     = "too many schemas are being looked up"
 	whyMessage  = "the message is not in the schema"
 )
