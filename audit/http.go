@@ -164,9 +164,14 @@ func answer(resp *http.Response, count int) error {
 	}
 	if resp.StatusCode == http.StatusOK {
 		var ok struct {
-			Accepted *int `json:"accepted"`
+			Accepted *int              `json:"accepted"`
+			Errors   []json.RawMessage `json:"errors"`
 		}
-		if err := json.Unmarshal(body, &ok); err != nil || ok.Accepted == nil || *ok.Accepted != count {
+		err := json.Unmarshal(body, &ok)
+		if err == nil && ok.Accepted != nil && len(ok.Errors) > 0 && *ok.Accepted < count {
+			return &SendError{Permanent: true, Err: &PartlyError{Accepted: *ok.Accepted, Detail: detail(body)}}
+		}
+		if err != nil || ok.Accepted == nil || *ok.Accepted != count {
 			return &SendError{Err: fmt.Errorf("the answer 200 does not say that %d were accepted: %.100q", count, body)}
 		}
 		return nil
@@ -213,7 +218,7 @@ func detail(body []byte) string {
 		Title, Detail string
 		Errors        []struct{ Path, Message string }
 	}
-	if json.Unmarshal(body, &p) != nil || p.Title == "" && p.Detail == "" {
+	if json.Unmarshal(body, &p) != nil || p.Title == "" && p.Detail == "" && len(p.Errors) == 0 {
 		return fmt.Sprintf("%.200q", body)
 	}
 	text := p.Title

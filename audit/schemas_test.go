@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,6 +125,11 @@ func TestSamplesAreSentAsJSONWithTheTokenAndARefusalIsTold(t *testing.T) {
 	says = "welcome"
 	if err := transport.SendSamples(context.Background(), []wire.Sample{want}); err == nil {
 		t.Error("a proxy's page is taken for an answer")
+	}
+	says = `{"accepted":1,"errors":[{"path":"samples[1].window","message":"too old"}]}`
+	var partly *PartlyError
+	if err := transport.SendSamples(context.Background(), []wire.Sample{want, want}); !errors.As(err, &partly) || partly.Accepted != 1 || !strings.Contains(partly.Detail, "samples[1].window: too old") {
+		t.Errorf("of two samples one is taken: %v", err)
 	}
 	status = http.StatusForbidden
 	if err := sendError(transport.SendSamples(context.Background(), nil)); !err.Permanent {

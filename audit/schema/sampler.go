@@ -41,6 +41,7 @@ type SamplerConfig struct {
 // SamplerStats is what a Sampler counts of samples.
 type SamplerStats struct {
 	Taken   uint64
+	Unfit   uint64 // not taken: the server would refuse it, as one of an event of a window that is too old
 	Limited uint64 // not taken: enough of the kind, or altogether, in this minute
 	Dropped uint64 // taken and not sent: too many waited, a sending failed, or the Sampler was closed
 	Sent    uint64
@@ -114,8 +115,13 @@ func (s *Sampler) take(hop *audit.Hop, h audit.Header, r Result, found Found, pa
 	one := hop.Sample(h, now)
 	one.Schema, one.Version, one.Outcome, one.Reason, one.Path = r.ID, r.Version, r.Outcome, r.Reason, r.Path
 	one.Payload, one.Cut = mask(found, payload, s.open)
+	unfit := wire.ValidateSamples(wire.SampleBatch{Samples: []wire.Sample{one}}, wire.DefaultLimits(), now)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if unfit != nil {
+		s.stats.Unfit++
+		return
+	}
 	s.stats.Taken++
 	if s.closed || len(s.queue) >= maxQueue {
 		s.stats.Dropped++
@@ -190,17 +196,27 @@ func (s *Sampler) sendSome(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, sampleTimeout)
 	defer cancel()
 	err := s.cfg.Sender.SendSamples(ctx, batch)
+	sent := sentOf(n, err)
 	s.mu.Lock()
-	if err == nil {
-		s.stats.Sent += uint64(n)
-	} else {
-		s.stats.Dropped += uint64(n)
-	}
+	s.stats.Sent += uint64(sent)
+	s.stats.Dropped += uint64(n - sent)
 	s.mu.Unlock()
 	if err != nil {
 		s.cfg.OnError(fmt.Errorf("send %d samples: %w", n, err))
 	}
 	return true
+}
+
+// sentOf is how many of n samples a sender brought to the server.
+func sentOf(n int, err error) int {
+	var partly *audit.PartlyError
+	switch {
+	case err == nil:
+		return n
+	case errors.As(err, &partly):
+		return min(max(partly.Accepted, 0), n)
+	}
+	return 0
 }
 
 // Close sends what waits, while the context lets it, and stops. What is left is dropped.

@@ -116,6 +116,40 @@ func TestSamplesAreFewOfEachKindAndTheRestIsCounted(t *testing.T) {
 	}
 }
 
+func TestASampleThatTheServerWouldRefuseIsNotSentAndCounted(t *testing.T) {
+	a := &album{}
+	s := newSampler(t, SamplerConfig{Sender: a})
+	c := loaded(t, map[string]string{"orders/1.json": orderJSON, "lines/1.json": lineJSON}, Config{Samples: s})
+	hop, next := newHop(t)
+	old := next()
+	old.ProducedAt = time.Now().AddDate(0, 0, -9)
+	c.Check(hop, old, []byte(`{}`), nil)
+	c.Check(hop, next(), []byte(`{}`), nil)
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Stats(); got != (SamplerStats{Taken: 1, Unfit: 1, Sent: 1}) || len(a.samples) != 1 {
+		t.Errorf("%+v, %d sent", got, len(a.samples))
+	}
+}
+
+func TestSamplesThatTheServerTookOfABatchCountAsSent(t *testing.T) {
+	a := &album{err: &audit.SendError{Err: &audit.PartlyError{Accepted: 2, Detail: "samples[1].window"}}}
+	var told error
+	s := newSampler(t, SamplerConfig{Sender: a, OnError: func(err error) { told = err }})
+	c := loaded(t, map[string]string{"orders/1.json": orderJSON, "lines/1.json": lineJSON}, Config{Samples: s})
+	hop, next := newHop(t)
+	for range 3 {
+		c.Check(hop, next(), []byte(`{}`), nil)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Stats(); got != (SamplerStats{Taken: 3, Sent: 2, Dropped: 1}) || told == nil || !strings.Contains(told.Error(), "took only 2: samples[1].window") {
+		t.Errorf("%+v, %v", got, told)
+	}
+}
+
 func TestSamplesOfLongPayloadsAreCut(t *testing.T) {
 	var properties, values []string
 	for i := range 1000 {

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
@@ -115,6 +116,8 @@ func TestEachLimitOfASampleIsNamedInItsRefusal(t *testing.T) {
 		{"payload", "limit 4096", func(s *Sample) { s.Payload = long(4097) }},
 		{"payload", "control character", func(s *Sample) { s.Payload = "a\nb" }},
 		{"payload", "control character", func(s *Sample) { s.Payload = "\u009b2J" }},
+		{"payload", "control character", func(s *Sample) { s.Payload = "a\u2028b" }},
+		{"payload", "control character", func(s *Sample) { s.Payload = "\u202egnp.exe" }},
 		{"payload", "not UTF-8", func(s *Sample) { s.Payload = "\xff" }},
 	} {
 		s := fullSample(t)
@@ -130,6 +133,27 @@ func TestEachLimitOfASampleIsNamedInItsRefusal(t *testing.T) {
 	wantFault(t, ValidateSamples(SampleBatch{}, DefaultLimits(), theTime), "samples", "no sample")
 	if err := ValidateSamples(SampleBatch{many[:MaxSamples]}, DefaultLimits(), theTime); err != nil {
 		t.Errorf("%d samples are refused: %v", MaxSamples, err)
+	}
+}
+
+func TestSamplesThatFitAreToldFromThoseThatDoNot(t *testing.T) {
+	var all []Sample
+	for n := range 60 {
+		s := fullSample(t)
+		if s.UID = fmt.Sprint("order-", n); n%2 == 1 {
+			s.Window = s.Window.Add(-8 * 24 * time.Hour)
+		}
+		all = append(all, s)
+	}
+	fit, err := FitSamples(SampleBatch{all}, DefaultLimits(), theTime)
+	var faults Faults
+	if len(fit) != 30 || !errors.As(err, &faults) || len(faults) != maxFaults || faults[1].Path != "samples[3].window" {
+		t.Fatalf("%d fit: %v", len(fit), err)
+	}
+	for i, s := range fit {
+		if s.UID != fmt.Sprint("order-", 2*i) {
+			t.Errorf("sample %d is %s", i, s.UID)
+		}
 	}
 }
 

@@ -11,15 +11,34 @@ import (
 // ValidateSamples says what is wrong with the meaning of a decoded batch at the time now. Its error is of type Faults,
 // and each message names the limit. That the payload is masked it cannot tell: masking is the hop's matter.
 func ValidateSamples(b SampleBatch, l Limits, now time.Time) error {
-	v := &validator{l: l, now: now}
+	_, err := FitSamples(b, l, now)
+	return err
+}
+
+// FitSamples returns those samples of a decoded batch that ValidateSamples finds nothing wrong with, and what is wrong with the others:
+// samples are each for themselves. Of a batch that is itself wrong none fits.
+func FitSamples(b SampleBatch, l Limits, now time.Time) (fit []Sample, err error) {
+	whole := &validator{l: l, now: now}
 	switch n := len(b.Samples); {
 	case n == 0:
-		v.faultfAt("samples", "no sample; want at least 1")
+		whole.faultfAt("samples", "no sample; want at least 1")
 	case n > MaxSamples:
-		v.faultfAt("samples", "%d samples; limit %d", n, MaxSamples)
+		whole.faultfAt("samples", "%d samples; limit %d", n, MaxSamples)
 	}
-	v.each("samples", len(b.Samples), func(i int) { v.sample(&b.Samples[i]) })
-	return v.faults.err()
+	if err := whole.faults.err(); err != nil {
+		return nil, err
+	}
+	var faults Faults
+	for i := range b.Samples {
+		v := &validator{l: l, now: now}
+		v.at.field("samples")
+		v.at.item(i)
+		if v.sample(&b.Samples[i]); len(v.faults) == 0 {
+			fit = append(fit, b.Samples[i])
+		}
+		faults = append(faults, v.faults[:min(len(v.faults), maxFaults-len(faults))]...)
+	}
+	return fit, faults.err()
 }
 
 func (v *validator) sample(s *Sample) {
@@ -62,7 +81,7 @@ func payloadFault(payload string) string {
 		return "bytes that are not UTF-8"
 	}
 	for _, r := range payload {
-		if unicode.IsControl(r) {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
 			return fmt.Sprintf("the control character %q; want none: write JSON in one line", r)
 		}
 	}
