@@ -173,7 +173,7 @@ func aRecordThatCannotBeTakenGoesToQuarantineAndThePartitionGoesOn(t *testing.T,
 		if q.Topic != Topic || !bytes.Equal(q.Body, c.record.Value) || !strings.Contains(q.Reason, c.reason) || q.Reason == "" {
 			t.Errorf("quarantine holds %q, %d bytes; want reason %q", q.Reason, len(q.Body), c.reason)
 		}
-		if counted(t, in.metrics.quarantined, c.label) == 0 {
+		if counted(t, in.metrics.quarantined, "reports", c.label) == 0 {
 			t.Errorf("not counted as %s", c.label)
 		}
 	}
@@ -220,7 +220,7 @@ func aBatchThatUnpacksToTooMuchIsSkippedAndCounted(t *testing.T, brokers []strin
 		t.Error(d)
 	}
 	aside := m.quarantined()
-	if len(aside) != 1 || aside[0].Offset != 1 || !strings.Contains(aside[0].Reason, "1048576") || counted(t, in.metrics.quarantined, reasonDecompress) != 1 {
+	if len(aside) != 1 || aside[0].Offset != 1 || !strings.Contains(aside[0].Reason, "1048576") || counted(t, in.metrics.quarantined, "reports", reasonDecompress) != 1 {
 		t.Errorf("%+v", aside)
 	}
 }

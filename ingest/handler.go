@@ -16,20 +16,26 @@ import (
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
-// Handler answers a POST: 200 with the number of items when they are stored; else problem
+// Handler answers a POST: 200 with the number of items when they are stored, and the path of each fault of others; else problem
 // details (RFC 9457), with the path of each fault where the items are at fault.
 func (l *line[T]) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n, err := l.take(w, r)
-		if err != nil {
+		if err != nil && n == 0 {
 			l.refuse(w, r, err)
 			return
 		}
-		write(w, http.StatusOK, "application/json", map[string]int{"accepted": n})
+		write(w, http.StatusOK, "application/json", accepted{n, faultsOf(err)})
 	})
 }
 
-// take reads, checks and stores the items of one request and returns how many they are.
+// accepted is the answer to what was stored.
+type accepted struct {
+	Accepted int     `json:"accepted"`
+	Errors   []fault `json:"errors,omitempty"` // of what else was sent
+}
+
+// take reads, checks and stores the items of one request and returns how many they are; and, with items, what is wrong with others.
 func (l *line[T]) take(w http.ResponseWriter, r *http.Request) (int, error) {
 	form, ok := l.forms.of(r.Header.Get("Content-Type"))
 	if !ok {
@@ -51,14 +57,18 @@ func (l *line[T]) take(w http.ResponseWriter, r *http.Request) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	items, weight, err := l.unpack(r.Context(), form, body, limits)
-	if err != nil {
-		return 0, err
+	items, weight, refused := l.unpack(r.Context(), form, body, limits)
+	if refused != nil && len(items) == 0 {
+		return 0, refused
 	}
 	if !held.grow(weight) {
 		return 0, ErrFull
 	}
-	return len(items), l.submit(r.Context(), items, held)
+	n := len(items)
+	if err := l.submit(r.Context(), items, held); err != nil {
+		return 0, err
+	}
+	return n, l.partly(refused)
 }
 
 func (b *base) read(w http.ResponseWriter, r *http.Request, encoding string, limit int, held *claim) ([]byte, error) {
@@ -155,14 +165,19 @@ func (b *base) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if answer.status == http.StatusTooManyRequests || answer.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(b.config.RetryAfter.Seconds()))))
 	}
-	p := problem{Title: http.StatusText(answer.status), Status: answer.status, Detail: answer.detail}
+	p := problem{Title: http.StatusText(answer.status), Status: answer.status, Detail: answer.detail, Errors: faultsOf(err)}
+	write(w, answer.status, "application/problem+json", p)
+}
+
+// faultsOf are the faults that an error tells of.
+func faultsOf(err error) (all []fault) {
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
 		for _, f := range refusal.Faults {
-			p.Errors = append(p.Errors, fault(f))
+			all = append(all, fault(f))
 		}
 	}
-	write(w, answer.status, "application/problem+json", p)
+	return all
 }
 
 func write(w http.ResponseWriter, status int, contentType string, body any) {

@@ -50,7 +50,7 @@ func New(deps Deps, config Config) (*Intake, error) {
 // Accepted is the number of reports stored since Start.
 func (in *Intake) Accepted() uint64 { return in.accepted.Load() }
 
-// Quarantined is the number of Kafka records put aside since Start, of reports and of samples.
+// Quarantined is the number of Kafka records of reports put aside since Start.
 func (in *Intake) Quarantined() uint64 { return in.setAside.Load() }
 
 func received(reports []store.Received, at time.Time) {
@@ -108,7 +108,7 @@ func (in *Intake) decodeReports(form format, body []byte, limits wire.Limits) ([
 	return reports, weigh(batch), nil
 }
 
-func refusalOf(err error, reason string) error {
+func refusalOf(err error, reason string) *Refusal {
 	var faults wire.Faults
 	if !errors.As(err, &faults) {
 		faults = wire.Faults{{Message: err.Error()}}

@@ -27,12 +27,22 @@ type base struct {
 
 	kafka      kafkaMetrics
 	lag        prometheus.Gauge
-	bare       bool // records are put aside without their bytes
-	aside      *atomic.Uint64
+	bare       bool                   // records are put aside without their bytes
+	aside      *atomic.Uint64         // records put aside
+	notKept    *prometheus.CounterVec // reason; nil where batches are taken whole or not at all
 	quarantine func(context.Context, []store.Quarantined) error
 }
 
 func (b *base) common() *base { return b }
+
+// partly counts what is refused of a batch whose rest is stored, and returns the refusal.
+func (b *base) partly(refused error) error {
+	var r *Refusal
+	if b.notKept != nil && errors.As(refused, &r) {
+		b.notKept.WithLabelValues(r.reason).Add(float64(r.items))
+	}
+	return refused
+}
 
 // line takes batches of T in, over HTTP and from Kafka, and brings them to the store: many requests, one insert. What T is
 // and how it is stored are the functions it is given.
@@ -40,7 +50,7 @@ type line[T any] struct {
 	base
 	forms    forms
 	limitsOf func(query map[string][]string) (wire.Limits, error)
-	decode   func(form format, body []byte, limits wire.Limits) ([]T, int, error)           // and about what they hold in memory, in bytes
+	decode   func(form format, body []byte, limits wire.Limits) ([]T, int, error)           // and about what they hold in memory, in bytes; with items, the error is of the others
 	keyed    func(items []T, key string) error                                              // refuses what does not belong under a record's key
 	stamp    func(items []T, at time.Time)                                                  // notes the receipt
 	check    func(ctx context.Context, group []*request[T]) (good []*request[T], err error) // refuses what cannot be taken; nil: nothing is

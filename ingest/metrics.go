@@ -29,7 +29,7 @@ const (
 
 // kafkaMetrics are those of reading Kafka, of all topics.
 type kafkaMetrics struct {
-	quarantined *prometheus.CounterVec // reason
+	quarantined *prometheus.CounterVec // what, reason
 	retries     prometheus.Counter
 	fetchErrors prometheus.Counter
 	commitFails prometheus.Counter
@@ -71,7 +71,7 @@ func newMetrics() *metrics {
 	}
 	return &metrics{
 		kafkaMetrics: kafkaMetrics{
-			quarantined: counter("quarantined_total", "Kafka records put aside.", "reason"),
+			quarantined: counter("quarantined_total", "Kafka records put aside, of what: reports or samples.", "what", "reason"),
 			retries:     one("retries_total", "Attempts to store Kafka records that failed and were made again."),
 			fetchErrors: one("fetch_errors_total", "Errors of reading from Kafka."),
 			commitFails: one("offset_commit_errors_total", "Failed commits of Kafka offsets; the records come again."),
@@ -86,7 +86,7 @@ func newMetrics() *metrics {
 
 		samples:        counter("samples_total", "Samples taken in.", "via"),
 		samplesRefused: counter("samples_refused_total", "Requests with samples not taken.", "via", "reason"),
-		samplesNotKept: counter("samples_not_kept_total", "Samples taken in and not kept, since as many as are kept were there (reason_full: of their reason, window_full: of their window).", "reason"),
+		samplesNotKept: counter("samples_not_kept_total", "Samples that came and are not kept ("+sampleBounds+").", "reason"),
 		samplesInsert:  seconds("samples_insert_seconds", "Time of one insert of samples."),
 		samplesWaiting: gauge("samples_waiting_requests", "Requests with samples that wait to be stored."),
 		samplesLag:     gauge("samples_kafka_lag_records", "Kafka records with samples not yet stored, when last asked."),

@@ -107,7 +107,7 @@ func TestANumberStandsForOneReportByWhateverWayItComes(t *testing.T) {
 func (w *ways) conflicts(via string) float64 {
 	w.t.Helper()
 	if via == viaKafka {
-		return counted(w.t, w.in.metrics.quarantined, reasonConflict)
+		return counted(w.t, w.in.metrics.quarantined, "reports", reasonConflict)
 	}
 	return counted(w.t, w.in.metrics.refused, viaHTTP, reasonConflict)
 }

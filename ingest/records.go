@@ -1,7 +1,9 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -45,7 +47,7 @@ func (c *Consumer) store(ctx context.Context, records []*kgo.Record) error {
 	return c.putAside(ctx, aside)
 }
 
-// readRecord decodes and validates a record.
+// readRecord decodes and validates a record. Where it returns items, the error is of others in the record.
 func (l *line[T]) readRecord(r *kgo.Record) ([]T, int, error) {
 	form := l.forms.usual
 	for _, h := range r.Headers {
@@ -61,20 +63,24 @@ func (l *line[T]) readRecord(r *kgo.Record) ([]T, int, error) {
 	if len(r.Value) > limits.Request {
 		return nil, 0, &Refusal{reason: reasonTooLarge, Faults: []wire.Fault{{Message: fmt.Sprintf("%d bytes; at most %d are taken", len(r.Value), limits.Request)}}}
 	}
-	items, weight, err := l.decode(form, r.Value, limits)
-	if err != nil {
+	items, weight, refused := l.decode(form, r.Value, limits)
+	if len(items) == 0 {
+		return nil, 0, refused
+	}
+	if err := l.keyed(items, string(r.Key)); err != nil {
 		return nil, 0, err
 	}
-	return items, weight, l.keyed(items, string(r.Key))
+	return items, weight, refused
 }
 
-// clip cuts bytes of a stranger for a message.
+// clip cuts bytes of a stranger for a message. What is cut is told from others of the same beginning by its sum.
 func clip(text []byte) string {
 	const most = 80
-	if len(text) > most {
-		return string(text[:most]) + "…"
+	if len(text) <= most {
+		return string(text)
 	}
-	return string(text)
+	sum := sha256.Sum256(text)
+	return fmt.Sprintf("%s… (%d bytes, sha256 %x…)", bytes.ToValidUTF8(text[:most], nil), len(text), sum[:6])
 }
 
 // submit offers every record to the intake and waits for all answers. It returns those still to be stored, with
@@ -100,9 +106,9 @@ func (c *Consumer) submit(ctx context.Context, waiting []*pending) (left []*pend
 // takeRecord implements Taker. Records are read one by one, each again for each try: unpacked, all of a poll might not fit into memory.
 func (l *line[T]) takeRecord(ctx context.Context, record *kgo.Record) func() error {
 	fails := func(err error) func() error { return func() error { return err } }
-	items, weight, err := l.readRecord(record)
-	if err != nil {
-		return fails(err)
+	items, weight, refused := l.readRecord(record)
+	if refused != nil && len(items) == 0 {
+		return fails(refused)
 	}
 	held := l.claim()
 	if err := held.wait(ctx, weight); err != nil {
@@ -113,7 +119,12 @@ func (l *line[T]) takeRecord(ctx context.Context, record *kgo.Record) func() err
 		r.held.release()
 		return fails(err)
 	}
-	return func() error { return l.answer(ctx, r) }
+	return func() error {
+		if err := l.answer(ctx, r); err != nil {
+			return err
+		}
+		return l.partly(refused) // so that the record is put aside for what it also holds
+	}
 }
 
 // again says whether a record is worth another try. A store that is there and does not take a record must not block the partition.
@@ -165,7 +176,7 @@ func (c *Consumer) putAside(ctx context.Context, aside []setAside) error {
 	}
 	for _, a := range aside {
 		c.base.aside.Add(1)
-		c.base.kafka.quarantined.WithLabelValues(a.label).Inc()
+		c.base.kafka.quarantined.WithLabelValues(c.base.what, a.label).Inc()
 		c.base.log.Warn("a Kafka record was put into quarantine", "topic", a.Topic, "partition", a.Partition, "offset", a.Offset, "reason", a.Reason)
 	}
 	return nil

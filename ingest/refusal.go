@@ -10,6 +10,7 @@ import (
 type Refusal struct {
 	Faults []wire.Fault // at least one
 	reason string       // label of the metric
+	items  int          // how many are not taken, where the others are
 }
 
 // Error implements error.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rollcallhq/rollcall/audit/wire"
@@ -18,32 +19,15 @@ const (
 	SamplesGroup = "rollcall.ingest.samples"
 )
 
-// Reasons for which a sample is not kept: the values of the label reason.
-const (
-	fullOfReason = "reason_full"
-	fullOfWindow = "window_full"
-)
-
 // SampleStore is where samples go. Its errors wrap store.ErrAway when trying again later may help.
 type SampleStore interface {
 	// SampleIDs returns which samples of the windows are stored and not expired at now.
 	SampleIDs(ctx context.Context, windows []store.WindowKey, now time.Time) ([]store.SampleID, error)
+	// SampleCounts returns how many samples of each stream were received since then and are not expired at now, and of each of the
+	// streams named whether it has settings or reports.
+	SampleCounts(ctx context.Context, streams []string, since, now time.Time) ([]store.SampleCount, error)
 	// AddSamples returns nil only when all samples are durable. The same sample twice is one.
 	AddSamples(ctx context.Context, samples []wire.Sample, at, expires time.Time) error
-}
-
-// SamplesConfig says how many samples are kept and for how long; zero values take the defaults.
-type SamplesConfig struct {
-	Keep      time.Duration // default 7 days
-	PerReason int           // of one window, hop, schema, version, outcome and reason; default 5
-	PerWindow int           // of one stream's window; default 200
-}
-
-func (c SamplesConfig) withDefaults() SamplesConfig {
-	setDefault(&c.Keep, 7*24*time.Hour)
-	setDefault(&c.PerReason, 5)
-	setDefault(&c.PerWindow, 200)
-	return c
 }
 
 // The samples line is small: samples may be lost, and must not stand in the way of reports.
@@ -61,6 +45,7 @@ type Samples struct {
 	keep    SamplesConfig
 	store   SampleStore
 	metrics *metrics
+	aside   atomic.Uint64
 }
 
 // NewSamples builds, beside an intake of reports, one of samples that takes nothing until Start. They share the limits, the
@@ -69,6 +54,7 @@ func NewSamples(in *Intake, kept SampleStore, config SamplesConfig) *Samples {
 	s := &Samples{keep: config.withDefaults(), store: kept, metrics: in.metrics}
 	b := in.base
 	b.what, b.refused, b.waiting, b.insertT, b.lag = "samples", in.metrics.samplesRefused, in.metrics.samplesWaiting, in.metrics.samplesInsert, in.metrics.samplesLag
+	b.aside, b.notKept = &s.aside, in.metrics.samplesNotKept
 	b.bare = true // a record that cannot be read may hold values that nobody masked, and what is in quarantine stays
 	b.config.Limits.Request = wire.MaxSampleBatch
 	b.config.QueueRequests, b.config.QueueBytes, b.config.BatchReports = samplesQueue, samplesBytes, samplesBatch
@@ -87,17 +73,25 @@ func (s *Samples) limits(query map[string][]string) (wire.Limits, error) {
 	return s.config.Limits, nil
 }
 
-// decodeSamples turns bytes into samples that may be stored. Its error is a *Refusal.
+// Quarantined is the number of Kafka records of samples put aside since Start.
+func (s *Samples) Quarantined() uint64 { return s.aside.Load() }
+
+// decodeSamples turns bytes into samples that may be stored. Its error is a *Refusal, of all or of those that are not returned: one event
+// of an impossible window does not cost the others their samples.
 func (s *Samples) decodeSamples(_ format, body []byte, limits wire.Limits) ([]wire.Sample, int, error) {
 	batch, err := wire.DecodeSamples(body, limits)
 	if err != nil {
 		return nil, 0, refusalOf(err, reasonUnreadable)
 	}
-	if err := wire.ValidateSamples(batch, limits, s.now()); err != nil {
-		return nil, 0, refusalOf(err, reasonInvalid)
-	}
 	const sample = 512
-	return batch.Samples, len(body) + sample*len(batch.Samples), nil
+	weight := len(body) + sample*len(batch.Samples)
+	fit, err := wire.FitSamples(batch, limits, s.now())
+	if err == nil {
+		return fit, weight, nil
+	}
+	refused := refusalOf(err, reasonInvalid)
+	refused.items = len(batch.Samples) - len(fit)
+	return fit, weight, refused
 }
 
 func samplesOfOneStream(samples []wire.Sample, key string) error {
@@ -116,16 +110,20 @@ func (s *Samples) count(r *request[wire.Sample]) {
 
 // insertSamples stores those for which there is a place, and counts the others once the rest is durable.
 func (s *Samples) insertSamples(ctx context.Context, samples []wire.Sample) error {
-	windows := map[store.WindowKey]bool{}
+	windows, streams := map[store.WindowKey]bool{}, map[string]bool{}
 	for i := range samples {
-		windows[store.SampleIDOf(samples[i]).WindowKey] = true
+		windows[store.SampleIDOf(samples[i]).WindowKey], streams[samples[i].Stream] = true, true
 	}
 	now := s.now().UTC()
 	there, err := s.store.SampleIDs(ctx, slices.Collect(maps.Keys(windows)), now)
 	if err != nil {
 		return err
 	}
-	kept, left := s.choose(there, samples)
+	hour, err := s.store.SampleCounts(ctx, slices.Collect(maps.Keys(streams)), now.Truncate(time.Hour), now)
+	if err != nil {
+		return err
+	}
+	kept, left := choose(newPlaces(s.keep, there, hour), samples)
 	if err := s.store.AddSamples(ctx, kept, now, now.Add(s.keep.Keep)); err != nil {
 		return err
 	}
@@ -135,29 +133,20 @@ func (s *Samples) insertSamples(ctx context.Context, samples []wire.Sample) erro
 	return nil
 }
 
-// choose returns which samples are kept beside those that are there, and how many are not by reason. One that is there is neither.
-func (s *Samples) choose(there []store.SampleID, samples []wire.Sample) (kept []wire.Sample, left map[string]int) {
-	known, ofReason, ofWindow := map[store.SampleID]bool{}, map[store.SampleKey]int{}, map[store.WindowKey]int{}
-	place := func(id store.SampleID) {
-		known[id] = true
-		ofReason[id.SampleKey]++
-		ofWindow[id.WindowKey]++
-	}
-	for _, id := range there {
-		place(id)
-	}
+// choose returns which samples are kept, and how many are not by reason. One that is there is neither.
+func choose(p *places, samples []wire.Sample) (kept []wire.Sample, left map[string]int) {
 	left = map[string]int{}
 	for i := range samples {
-		switch id := store.SampleIDOf(samples[i]); {
-		case known[id]:
-		case ofReason[id.SampleKey] >= s.keep.PerReason:
-			left[fullOfReason]++
-		case ofWindow[id.WindowKey] >= s.keep.PerWindow:
-			left[fullOfWindow]++
-		default:
-			place(id)
-			kept = append(kept, samples[i])
+		id := store.SampleIDOf(samples[i])
+		if p.there[id] {
+			continue
 		}
+		if why := p.full(id); why != "" {
+			left[why]++
+			continue
+		}
+		p.take(id)
+		kept = append(kept, samples[i])
 	}
 	return kept, left
 }

@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -121,6 +123,119 @@ func TestAFloodOfSamplesStoresNoMoreThanIsKeptAndCountsTheRest(t *testing.T) {
 	}
 }
 
+// hears has reports of streams stored, so that they are known.
+func hears(t *testing.T, s *store.Store, streams ...string) {
+	t.Helper()
+	for _, stream := range streams {
+		if err := s.Insert(t.Context(), []store.Received{{Report: reportOf(stream, 1, ""), At: testNow}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// one is one sample of a kind of its own, which neither its reason nor its window bounds.
+func one(stream string, n int) wire.Sample {
+	s := sampleOf(stream, fmt.Sprint("reason ", n), n)
+	s.Window = s.Window.Add(-time.Duration(n) * time.Minute)
+	return s
+}
+
+func TestAStreamAllStreamsAndThoseThatNobodyKnowsHaveBoundsByTheHour(t *testing.T) {
+	kept := realStore(t)
+	hears(t, kept, "orders", "clicks", "returns")
+	s, in := takesSamples(t, kept, SamplesConfig{PerStream: 6, Unknown: 4, PerHour: 15})
+	notKept := func(reason string) float64 { return counted(t, in.metrics.samplesNotKept, reason) }
+	for _, step := range []struct {
+		stream  string
+		samples int
+		kept    uint64
+		reason  string
+	}{
+		{"made-up-1", 3, 3, ""},
+		{"made-up-2", 3, 1, fullOfUnknown},
+		{"orders", 4, 4, ""},
+		{"orders", 4, 2, fullOfStream},
+		{"clicks", 4, 4, ""},
+		{"returns", 4, 1, fullOfAll},
+	} {
+		before, start := notKept(step.reason), uint64(0)
+		for round := range step.samples { // one request each: what was stored before counts
+			if round == 0 {
+				start = storedOf(t, kept, step.stream)
+			}
+			wantAccepted(t, postSamples(s, samplesBody(t, one(step.stream, 100*int(start)+round))), 1)
+		}
+		if got := storedOf(t, kept, step.stream) - start; got != step.kept {
+			t.Errorf("%s: %d of %d are kept; want %d", step.stream, got, step.samples, step.kept)
+		}
+		if step.reason != "" && notKept(step.reason)-before != float64(step.samples)-float64(step.kept) {
+			t.Errorf("%s: %v counted as %s", step.stream, notKept(step.reason)-before, step.reason)
+		}
+	}
+	s.now = func() time.Time { return testNow.Add(time.Hour) }
+	wantAccepted(t, postSamples(s, samplesBody(t, one("orders", 5))), 1)
+	if got := storedOf(t, kept, "orders"); got != 7 {
+		t.Errorf("an hour later there is no room: %d are stored", got)
+	}
+}
+
+// storedOf is how many samples of a stream are stored.
+func storedOf(t *testing.T, s *store.Store, stream string) uint64 {
+	t.Helper()
+	found, err := s.SampleCounts(t.Context(), nil, testNow.Add(-time.Hour), testNow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range found {
+		if c.Stream == stream {
+			return c.Samples
+		}
+	}
+	return 0
+}
+
+func TestOneSampleThatCannotBeDoesNotCostTheOthersTheirPlace(t *testing.T) {
+	kept := realStore(t)
+	s, in := takesSamples(t, kept, SamplesConfig{})
+	old := sampleOf("orders", "r", 2)
+	old.Window = old.Window.AddDate(0, 0, -9)
+	w := postSamples(s, samplesBody(t, sampleOf("orders", "r", 1), old, sampleOf("orders", "r", 3)))
+	var answer struct {
+		Accepted int
+		Errors   []fault
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != http.StatusOK {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if answer.Accepted != 2 || len(answer.Errors) != 1 || answer.Errors[0].Path != "samples[1].window" {
+		t.Errorf("%+v", answer)
+	}
+	if got := keptOf(t, kept); !slices.Equal(got, []string{"order-001", "order-003"}) {
+		t.Errorf("stored are %v", got)
+	}
+	if n := counted(t, in.metrics.samplesNotKept, reasonInvalid); n != 1 {
+		t.Errorf("%v counted", n)
+	}
+	wantProblem(t, postSamples(s, samplesBody(t, old)), http.StatusBadRequest) // nothing of it was taken
+	if n := counted(t, in.metrics.samplesNotKept, reasonInvalid); n != 1 {
+		t.Errorf("a request that was refused is counted as taken in part: %v", n)
+	}
+}
+
+func TestLongKeysThatBeginAlikeAreToldApart(t *testing.T) {
+	long := strings.Repeat("é", 60)
+	a, b := clip([]byte(long+"a")), clip([]byte(long+"b"))
+	if a == b || !strings.HasPrefix(a, long[:80]) || len(a) > 130 {
+		t.Errorf("%q and %q", a, b)
+	}
+	if c := clip([]byte("a" + long)); !utf8.ValidString(c) {
+		t.Errorf("%q is cut within a character", c)
+	}
+	if c := clip([]byte("orders")); c != "orders" {
+		t.Errorf("%q", c)
+	}
+}
+
 func TestSamplesThatAreNotTakenAreRefusedWithTheirReason(t *testing.T) {
 	s, in := takesSamples(t, realStore(t), SamplesConfig{})
 	good := string(samplesBody(t, sampleOf("orders", "r", 1)))
@@ -163,6 +278,9 @@ type awayStore struct{}
 func (awayStore) SampleIDs(context.Context, []store.WindowKey, time.Time) ([]store.SampleID, error) {
 	return nil, store.ErrAway
 }
+func (awayStore) SampleCounts(context.Context, []string, time.Time, time.Time) ([]store.SampleCount, error) {
+	return nil, store.ErrAway
+}
 func (awayStore) AddSamples(context.Context, []wire.Sample, time.Time, time.Time) error {
 	return store.ErrAway
 }
@@ -184,7 +302,9 @@ func TestSamplesFromKafkaAreStoredAndWhatCannotBeReadIsPutAsideWithoutItsBytes(t
 	_, brokers := broker(t, 1)
 	ensure(t, brokers, TopicConfig{Name: SamplesTopic, Partitions: 1, Replication: 1})
 	kept := realStore(t)
-	s, in := takesSamples(t, kept, SamplesConfig{})
+	s, in := takesSamples(t, kept, SamplesConfig{PerReason: 9})
+	old := sampleOf("orders", "r", 6)
+	old.Window = old.Window.AddDate(0, 0, -9)
 	sent := func(key string, body []byte) *kgo.Record {
 		return &kgo.Record{Topic: SamplesTopic, Key: []byte(key), Value: body}
 	}
@@ -195,31 +315,35 @@ func TestSamplesFromKafkaAreStoredAndWhatCannotBeReadIsPutAsideWithoutItsBytes(t
 		&kgo.Record{Topic: SamplesTopic, Key: []byte("orders"), Value: samplesBody(t, sampleOf("orders", "r", 3)),
 			Headers: []kgo.RecordHeader{{Key: "content-type", Value: []byte("application/protobuf")}}},
 		sent("orders", samplesBody(t, sampleOf("orders", "r", 4))),
+		sent("orders", samplesBody(t, sampleOf("orders", "r", 5), old)),
 	)
 	m := in.Store.(*memory)
 	consumer(t, s, brokers, func(c *ConsumerConfig) {
 		c.Topic, c.Group, c.LagEvery = SamplesTopic, SamplesGroup, 20*time.Millisecond
 	})
-	until(t, m, "three records are aside and two samples stored", func() bool { return len(m.quarantined()) == 3 && len(keptOf(t, kept)) == 2 })
-	for i, want := range []string{"", "one stream's samples", "application/protobuf"} {
+	until(t, m, "four records are aside and three samples stored", func() bool { return len(m.quarantined()) == 4 && len(keptOf(t, kept)) == 3 })
+	for i, want := range []string{"", "one stream's samples", "application/protobuf", "samples[1].window"} {
 		q := m.quarantined()[i]
 		if q.Topic != SamplesTopic || len(q.Body) != 0 || q.Reason == "" || !strings.Contains(q.Reason, want) || strings.Contains(q.Reason, "4111") {
 			t.Errorf("quarantine holds %+v; want reason %q", q, want)
 		}
 	}
-	for _, label := range []string{reasonUnreadable, reasonMixed, reasonMediaType} {
-		if counted(t, in.metrics.quarantined, label) != 1 {
+	for _, label := range []string{reasonUnreadable, reasonMixed, reasonMediaType, reasonInvalid} {
+		if counted(t, in.metrics.quarantined, "samples", label) != 1 {
 			t.Errorf("not counted as %s", label)
 		}
 	}
-	if counted(t, in.metrics.samples, viaKafka) != 2 {
+	if counted(t, in.metrics.samples, viaKafka) != 3 || counted(t, in.metrics.samplesNotKept, reasonInvalid) != 1 {
 		t.Error("the samples are not counted")
+	}
+	if s.Quarantined() != 4 || in.Quarantined() != 0 {
+		t.Errorf("%d records of samples and %d of reports are counted as aside", s.Quarantined(), in.Quarantined())
 	}
 	admin := kadm.NewClient(client(t, brokers))
 	until(t, m, "all offsets are committed", func() bool {
 		offsets, err := admin.FetchOffsets(t.Context(), SamplesGroup)
 		at, there := offsets.Lookup(SamplesTopic, 0)
-		return err == nil && there && at.At == 5
+		return err == nil && there && at.At == 6
 	})
 	until(t, m, "the lag of samples is none", func() bool { return gauge(t, in.metrics.samplesLag) == 0 })
 }

@@ -117,10 +117,11 @@ func reportsOperation(doc *huma.OpenAPI) *huma.Operation {
 }
 
 func samplesOperation(doc *huma.OpenAPI) *huma.Operation {
-	op := plainOperation(doc, "post-samples", samplesRoute, "Take samples of events that broke their schema; answered when they are stored", ofType[api.Accepted](doc))
+	op := plainOperation(doc, "post-samples", samplesRoute, "Take samples of events that broke their schema; answered when they are stored", ofType[api.AcceptedSamples](doc))
 	op.Method = http.MethodPost
-	op.Description = "At most 100 a request and 512 KiB, each payload masked by its sender and at most 4096 bytes. A few of each window and reason are kept and the " +
-		"others are counted: `accepted` counts both. Answers as of POST /api/v1/reports."
+	op.Description = "At most 100 a request and 512 KiB, each payload masked by its sender and at most 4096 bytes. A few of each window, reason, stream and hour are kept and the " +
+		"others are counted: `accepted` counts both. A sample that cannot be, as one of a window that is too old, costs the others nothing: `errors` tells its fault. " +
+		"400 where none can be; else answers as of POST /api/v1/reports."
 	op.Parameters = []*huma.Param{{Name: "Content-Encoding", In: "header", Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{"gzip", "zstd"}}}}
 	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 		"application/json": {Schema: &huma.Schema{Type: huma.TypeObject, Required: []string{"samples"}, Properties: map[string]*huma.Schema{

@@ -323,6 +323,12 @@ type Accepted struct {
 	Accepted int `json:"accepted"`
 }
 
+// AcceptedSamples answers POST /samples.
+type AcceptedSamples struct {
+	Accepted int     `json:"accepted" doc:"those that are kept, and those that are not since enough of their kind are"`
+	Errors   []Fault `json:"errors,omitempty" doc:"what is wrong with the others, 20 faults at most"`
+}
+
 // Fault is one fault of a request, at its path.
 type Fault struct {
 	Path    string `json:"path"`

@@ -16,6 +16,9 @@ func (a *App) status(ctx context.Context) api.Status {
 	if a.intake != nil {
 		s.Reports, s.Quarantined = a.intake.Accepted(), a.intake.Quarantined()
 	}
+	if a.samples != nil {
+		s.Quarantined += a.samples.Quarantined()
+	}
 	bounded, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	lag, err := a.lag(bounded)

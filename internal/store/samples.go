@@ -71,6 +71,44 @@ func (s *Store) SampleIDs(ctx context.Context, windows []WindowKey, now time.Tim
 	return found, err
 }
 
+// SampleCount is how many samples of a stream were received.
+type SampleCount struct {
+	Stream  string
+	Known   bool // it has settings or reports
+	Samples uint64
+}
+
+const selectSampleCounts = `
+SELECT stream, n, stream IN (SELECT stream FROM emitters) OR stream IN (SELECT stream FROM streams) AS known
+FROM (
+    SELECT stream, sum(one) AS n
+    FROM (
+        SELECT stream, 1 AS one FROM samples WHERE stored_at >= {since:DateTime('UTC')} AND expires > {now:DateTime('UTC')}
+        UNION ALL
+        SELECT stream, 0 AS one FROM wanted
+    )
+    GROUP BY stream
+)`
+
+// SampleCounts returns how many samples were received since then and are not expired at now, of each stream that has such or is named. One
+// that came twice may count twice until the store has joined the two.
+func (s *Store) SampleCounts(ctx context.Context, streams []string, since, now time.Time) ([]SampleCount, error) {
+	args, err := streamList(streams)
+	if err != nil {
+		return nil, err
+	}
+	var found []SampleCount
+	err = s.query(ctx, "count samples", selectSampleCounts, args.value("since", since).value("now", now), func(r driver.Rows) error {
+		var c SampleCount
+		var known uint8
+		err := r.Scan(&c.Stream, &c.Samples, &known)
+		c.Known = known != 0
+		found = append(found, c)
+		return err
+	})
+	return found, err
+}
+
 // SampleQuery asks for samples of a stream's windows that start in [From, To); an empty field asks for all.
 type SampleQuery struct {
 	Stream                       string

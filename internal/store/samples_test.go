@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,6 +108,40 @@ func TestASampleIsGoneOnceItHasExpired(t *testing.T) {
 	var n uint64
 	if err := s.conn.QueryRow(t.Context(), "SELECT count() FROM samples").Scan(&n); err != nil || n != 0 {
 		t.Errorf("%d rows are still on disk, %v", n, err)
+	}
+}
+
+func TestSamplesAreCountedByStreamAndWhetherItIsKnown(t *testing.T) {
+	s := migrated(t)
+	received := func(stream string, n int, at time.Time) {
+		one := aSample("agent", "7", "r", n)
+		one.Stream = stream
+		if err := s.AddSamples(t.Context(), []wire.Sample{one}, at, time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := time.Now().UTC()
+	received("orders", 1, now)
+	received("orders", 2, now)
+	received("orders", 3, now.Add(-2*time.Hour))
+	received("made-up", 1, now)
+	if err := s.Insert(t.Context(), []Received{{At: now, Report: wire.Report{Stream: "orders", Hop: "app", Emitter: wire.UID{15: 1}, Number: 1, SentAt: now, State: wire.Running}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutSettings(t.Context(), Settings{Stream: "planned"}, now); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.SampleCounts(t.Context(), []string{"planned", "never", "orders"}, now.Add(-time.Hour), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(got, func(a, b SampleCount) int { return strings.Compare(a.Stream, b.Stream) })
+	want := []SampleCount{{"made-up", false, 1}, {"never", false, 0}, {"orders", true, 2}, {"planned", true, 0}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v; want %+v", got, want)
+	}
+	if got, err := s.SampleCounts(t.Context(), nil, now.Add(-time.Hour), now.Add(2*time.Hour)); err != nil || len(got) != 0 {
+		t.Errorf("expired ones are counted: %+v, %v", got, err)
 	}
 }
 

@@ -143,8 +143,8 @@ var cases = map[string][]struct {
 			[]string{"200k reports wait in Kafka to be stored"}},
 	},
 	"RollcallQuarantine": {
-		{"one a minute is under the limit", `rollcall_ingest_quarantined_total{reason="protobuf"} 0+0.25x120`, -1, 0, nil},
-		{"many", `rollcall_ingest_quarantined_total{reason="protobuf"} 0x20 0+5x100`, 7 * time.Minute, 30 * time.Minute,
+		{"one a minute is under the limit", `rollcall_ingest_quarantined_total{what="reports",reason="unreadable"} 0+0.25x120`, -1, 0, nil},
+		{"many", `rollcall_ingest_quarantined_total{what="reports",reason="unreadable"} 0x20 0+5x100`, 7 * time.Minute, 30 * time.Minute,
 			[]string{"records of reports cannot be read and are put aside"}},
 		{"the first ones, that no counter saw rise", `rollcall_check_ok{check="quarantine_rate"} 1x20 0x20 1x80`, 6*time.Minute + 15*time.Second, 10*time.Minute + 15*time.Second,
 			[]string{"records of reports cannot be read and are put aside"}},
