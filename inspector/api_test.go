@@ -306,6 +306,26 @@ func TestEmittersAreAliveDarkOrClosed(t *testing.T) {
 	}
 }
 
+// The skew of an emitter was that of its last report alone, which may have been long on its way.
+func TestTheSkewOfAnEmitterIsThatOfItsHostsQuickestReport(t *testing.T) {
+	f := newFixture(t)
+	f.store.clocks = []store.HostClock{
+		{Host: "web-17", Ahead: -40 * time.Millisecond, Lowest: -time.Second, Transit: 15 * time.Millisecond, Reports: 120}, {Host: "web-18", Ahead: time.Hour, Reports: 1}, {Ahead: time.Hour, Reports: 9},
+	}
+	for n, host := range []string{"web-17", "web-18", ""} {
+		f.store.emitters = append(f.store.emitters, store.Emitter{ID: wire.UID{15: byte(n)}, Hop: "app", Host: host, LastSent: testNow.Add(-3 * time.Second), LastReceived: testNow})
+	}
+	items := read[api.Page[api.Emitter]](f, "/api/v1/streams/orders/emitters").Items
+	if e := items[0]; e.SkewMillis != -40 || e.SkewError == nil || *e.SkewError != 15 {
+		t.Errorf("%+v", e)
+	}
+	for _, e := range items[1:] {
+		if e.SkewMillis != -3000 || e.SkewError != nil {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
 func TestHoursAreRolledUpAndPaged(t *testing.T) {
 	f := newFixture(t)
 	f.auditor.hours = append(f.auditor.hours, store.Hour{Stream: "clicks", Start: testStart.Truncate(time.Hour), State: store.Complete})

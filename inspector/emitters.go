@@ -49,9 +49,40 @@ func (s *Inspector) listEmitters(ctx context.Context, in *struct {
 		return nil, err
 	}
 	now := s.Now()
-	out := rows(list, func(e store.Emitter) api.Emitter { return emitterOf(e, closings, now) })
+	clocks, err := s.recentClocks(ctx, in.Stream, now)
+	if err != nil {
+		return nil, err
+	}
+	out := rows(list, func(e store.Emitter) api.Emitter { return skewed(emitterOf(e, closings, now), clocks[e.Host]) })
 	sortBy(out, emitterKey)
 	return reply(page(out, limit, after, emitterKey)), nil
+}
+
+// skewRange is how far back the reports of a host are looked at for its clock.
+const skewRange = 10 * time.Minute
+
+// recentClocks returns what the latest reports of each host say of its clock.
+func (s *Inspector) recentClocks(ctx context.Context, stream string, now time.Time) (map[string]store.HostClock, error) {
+	found, err := s.Store.HostClocks(ctx, stream, now.Add(-skewRange), now)
+	if err != nil {
+		return nil, err
+	}
+	clocks := map[string]store.HostClock{}
+	for _, c := range found {
+		clocks[c.Host] = c
+	}
+	return clocks, nil
+}
+
+// skewed tells of the emitter what all reports of its host say of their clock: the quickest of many says more than the last of one. Emitters
+// whose hosts have no name may be on several.
+func skewed(e api.Emitter, clock store.HostClock) api.Emitter {
+	if e.Host != "" && clock.Reports > 1 {
+		e.SkewMillis = clock.Ahead.Milliseconds()
+		transit := clock.Transit.Milliseconds()
+		e.SkewError = &transit
+	}
+	return e
 }
 
 func emitterKey(e api.Emitter) string { return e.Hop + "|" + e.Emitter }

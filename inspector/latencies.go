@@ -62,7 +62,7 @@ func (s *Inspector) listLatency(ctx context.Context, in *latencyInput) (*answer[
 	cut := page(series, q.limit, q.after, latencyKey)
 	out := api.LatencyPage{Items: cut.Items, Next: cut.Next}
 	if q.after == "" {
-		out.Whole = told(whole)
+		out.Whole = toldWhole(whole)
 		if out.Freshness, err = s.freshness(ctx, q); err != nil {
 			return nil, err
 		}
@@ -173,7 +173,7 @@ func (s *Inspector) latencyWindows(ctx context.Context, q *latencyQuery, from, t
 	}
 	var found []windowWays
 	for _, start := range slices.SortedFunc(maps.Keys(measured), time.Time.Compare) {
-		w := windowWays{start: start, seconds: q.info.Settings.Seconds(start), ways: ways(verdicts[start], measured[start])}
+		w := windowWays{start: start, seconds: q.info.Settings.Seconds(start), ways: ways(verdicts[start], measured[start], q.info.Edges)}
 		maps.DeleteFunc(w.ways, func(w way, _ taken) bool { return !q.wants(w) })
 		if len(verdicts[start]) > 0 {
 			w.seconds = verdicts[start][0].Seconds
@@ -183,24 +183,39 @@ func (s *Inspector) latencyWindows(ctx context.Context, q *latencyQuery, from, t
 	return found, nil
 }
 
-// freshness tells when the newest delivered event of each edge was produced. Of an event the store knows its window.
+// freshness tells when the newest delivered event of each edge was produced, or that none was in the time that is looked at. Of an event the store
+// knows its window.
 func (s *Inspector) freshness(ctx context.Context, q *latencyQuery) ([]api.Freshness, error) {
-	newest, err := s.Store.Newest(ctx, q.info.Stream, q.now.Add(-latencyRange))
+	since := q.now.Add(-latencyRange)
+	newest, err := s.Store.Newest(ctx, q.info.Stream, since)
 	if err != nil {
 		return nil, err
+	}
+	if q.info.Earliest.After(since) {
+		since = q.info.Earliest
 	}
 	var all []api.Freshness
 	for edge, d := range newest {
 		if q.wants(way{edge: edge}) {
-			end := d.Start.Add(time.Duration(d.Seconds) * time.Second)
-			all = append(all, api.Freshness{
-				Edge: edge.String(), Start: d.Start.UTC(), Seconds: d.Seconds,
-				AgeMillis: max(0, q.now.Sub(d.Start).Milliseconds()), AgeAtLeastMillis: max(0, q.now.Sub(end).Milliseconds()),
-			})
+			all = append(all, deliveredOn(edge, d, q.now))
+		}
+	}
+	for _, edge := range q.info.Edges {
+		if _, fresh := newest[edge]; !fresh && q.wants(way{edge: edge}) {
+			age := max(0, q.now.Sub(since).Milliseconds())
+			all = append(all, api.Freshness{Edge: edge.String(), NothingSince: some(since), AgeMillis: age, AgeAtLeastMillis: age})
 		}
 	}
 	sortBy(all, func(f api.Freshness) string { return f.Edge })
 	return all, nil
+}
+
+func deliveredOn(edge store.Edge, d store.Delivery, now time.Time) api.Freshness {
+	end := d.Start.Add(time.Duration(d.Seconds) * time.Second)
+	return api.Freshness{
+		Edge: edge.String(), Start: some(d.Start), Seconds: d.Seconds,
+		AgeMillis: max(0, now.Sub(d.Start).Milliseconds()), AgeAtLeastMillis: max(0, now.Sub(end).Milliseconds()),
+	}
 }
 
 // clocks tells what is known of the clocks of the stream's hosts, the most skewed first.
@@ -210,16 +225,19 @@ func (s *Inspector) clocks(ctx context.Context, q *latencyQuery) ([]api.Clock, e
 		return nil, err
 	}
 	slices.SortFunc(found, func(a, b store.HostClock) int {
-		return cmp.Or(cmp.Compare(b.Negative, a.Negative), cmp.Compare(b.Ahead.Abs(), a.Ahead.Abs()), cmp.Compare(a.Host, b.Host))
+		return cmp.Or(cmp.Compare(b.Negative, a.Negative), cmp.Compare(worst(b), worst(a)), cmp.Compare(a.Host, b.Host))
 	})
 	return rows(found[:min(len(found), mostClocks)], clockOf), nil
 }
 
+// worst is the farthest that a clock may have been off.
+func worst(c store.HostClock) time.Duration { return max(c.Ahead.Abs(), c.Lowest.Abs()) }
+
 func clockOf(c store.HostClock) api.Clock {
 	out := api.Clock{Host: c.Host, Reports: c.Reports, Measured: c.Measured, Negative: c.Negative}
 	if c.Reports > 0 {
-		ahead := c.Ahead.Milliseconds()
-		out.AtLeastAhead = &ahead
+		ahead, lowest, transit := c.Ahead.Milliseconds(), c.Lowest.Milliseconds(), c.Transit.Milliseconds()
+		out.AtLeastAhead, out.Lowest, out.Transit = &ahead, &lowest, &transit
 	}
 	return out
 }

@@ -35,12 +35,12 @@ func percentiles(h latency.Histogram) *api.Latency {
 	return l
 }
 
-func distributionOf(h latency.Histogram) api.Distribution {
-	at := h.Quantiles(thousandths...)
+func distributionOf(t taken) api.Distribution {
+	at := t.QuantilesAmong(t.arrived, thousandths...)
 	return api.Distribution{
-		P50: quantileOf(at[0]), P95: quantileOf(at[1]), P99: quantileOf(at[2]), Max: quantileOf(at[3]),
-		RelativeError: h.RelativeError(), Measured: h.Measured(), Negative: h.Negative, NotArrived: h.NotArrived,
-		Buckets: rows(h.Downscale(shownScale).Buckets(), func(b latency.Bucket) api.Bucket { return api.Bucket(b) }),
+		P50: quantileOf(at[0]), P95: quantileOf(at[1]), P99: quantileOf(at[2]), Max: quantileOf(at[3]), RelativeError: t.RelativeError(),
+		Measured: t.Measured(), Negative: t.Negative, Untold: t.Untold, OfHop: t.ofHop, Arrived: t.arrived, NotArrived: t.NotArrived, NotArrivedAtMost: t.atMost,
+		Buckets: rows(t.Downscale(shownScale).Buckets(), func(b latency.Bucket) api.Bucket { return api.Bucket(b) }),
 	}
 }
 

@@ -50,6 +50,13 @@ func missingOn(edge string, lost, pending uint64) store.Verdict {
 	return v
 }
 
+// bringing is a verdict on an edge that delivered so many events and misses none.
+func bringing(delivered uint64, edge string) store.Verdict {
+	v := missingOn(edge, 0, 0)
+	v.Delivered = delivered
+	return v
+}
+
 // summary is a row in short: what it is of, what it measured, what has not arrived.
 func summary(of api.LatencyOf) string {
 	text := fmt.Sprintf("%s: %d measured, %d not arrived", of.Hop, of.Measured, of.NotArrived)
@@ -64,6 +71,8 @@ func summary(of api.LatencyOf) string {
 	}
 	return text
 }
+
+func summaryOfWhole(w api.LatencyWhole) string { return summary(w.LatencyOf) }
 
 func TestAnEventIsMissingOnTheEdgeWhereItStoppedAndOnTheWayToAllLaterHops(t *testing.T) {
 	some := func(n uint64) latency.Histogram { return latency.Histogram{Counts: map[int32]uint64{4: n}} }
@@ -86,18 +95,18 @@ func TestAnEventIsMissingOnTheEdgeWhereItStoppedAndOnTheWayToAllLaterHops(t *tes
 		{"two first hops", []store.Verdict{missingOn("phone..agent", 2, 0), missingOn("web..agent", 4, 0)}, nil, []string{
 			"phone..agent: 0 measured, 2 not arrived", "web..agent: 0 measured, 4 not arrived", "agent: 0 measured, 6 not arrived, end to end",
 		}},
-		{"ways that part and meet", []store.Verdict{missingOn("app..a", 1, 0), missingOn("app..b", 1, 0), missingOn("a..sink", 0, 0), missingOn("b..sink", 0, 0)},
+		{"ways that part and meet", []store.Verdict{missingOn("app..a", 5, 0), missingOn("app..b", 1, 0), bringing(5, "a..sink"), bringing(5, "b..sink")},
 			map[string]latency.Histogram{"sink": some(9)}, []string{
-				"a..sink: 9 measured, 0 not arrived", "app..a: 0 measured, 1 not arrived", "app..b: 0 measured, 1 not arrived", "b..sink: 9 measured, 0 not arrived",
-				"a: 0 measured, 1 not arrived", "b: 0 measured, 1 not arrived", "sink: 9 measured, 2 not arrived at most, end to end",
+				"a..sink: 9 measured, 0 not arrived", "app..a: 0 measured, 5 not arrived", "app..b: 0 measured, 1 not arrived", "b..sink: 9 measured, 0 not arrived",
+				"a: 0 measured, 5 not arrived", "b: 0 measured, 1 not arrived", "sink: 9 measured, 1 not arrived at most, end to end",
 			}},
 		{"a cycle", []store.Verdict{missingOn("a..b", 1, 0), missingOn("b..a", 2, 0)}, nil, []string{
-			"a..b: 0 measured, 1 not arrived", "b..a: 0 measured, 2 not arrived", "a: 0 measured, 3 not arrived", "b: 0 measured, 3 not arrived",
+			"a..b: 0 measured, 1 not arrived", "b..a: 0 measured, 2 not arrived", "a: 0 measured, 2 not arrived", "b: 0 measured, 1 not arrived",
 		}},
 		{"a hop without edges", nil, map[string]latency.Histogram{"app": some(1), "idle": {}}, []string{"app: 1 measured, 0 not arrived, end to end"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if d := cmp.Diff(c.want, rows(told(ways(c.verdicts, c.measured)), summary)); d != "" {
+			if d := cmp.Diff(c.want, rows(told(ways(c.verdicts, c.measured, nil)), summary)); d != "" {
 				t.Error(d)
 			}
 		})
@@ -107,7 +116,10 @@ func TestAnEventIsMissingOnTheEdgeWhereItStoppedAndOnTheWayToAllLaterHops(t *tes
 func TestAHopThatMeasuresNothingIsNotSaidToReceiveNothing(t *testing.T) {
 	v := missingOn("app..agent", 5, 0)
 	v.Delivered = 995
-	for w, taken := range ways([]store.Verdict{v}, nil) {
+	for w, taken := range ways([]store.Verdict{v}, nil, nil) {
+		if taken.Empty() {
+			continue // the first hop: nobody says how much it took over
+		}
 		at := taken.Quantiles(500, 1000)
 		if at[0].Kind != latency.Unmeasured || at[1].Kind != latency.NotArrived {
 			t.Errorf("%s: the median of 995 that arrived and 5 that did not is %+v, the greatest %+v", w.key(), at[0], at[1])
@@ -141,16 +153,17 @@ func TestLatencyIsToldByWindowAndMergedOverTheRange(t *testing.T) {
 		P50: at, P95: at, P99: at, Max: mid, RelativeError: math.Sqrt2 - 1, Measured: 100, Buckets: []api.Bucket{{Count: 99}, {Lower: math.Exp2(1.5), Upper: 4, Count: 1}},
 	}}
 	top := &api.Quantile{Lower: value(math.Exp2(9.5)), Upper: value(1024)}
+	first.Arrived, second.Arrived = 98, 100
 	// Of 198 that arrived one gives no number. The median of all 201 is the one below which half of these are: the 100th of 197, after 99 that came at once.
-	whole := api.LatencyOf{Edge: "app..agent", Hop: "agent", Distribution: api.Distribution{
-		P50: mid, P95: top, P99: lost, Max: lost, RelativeError: math.Sqrt2 - 1, Measured: 197, Negative: 1, NotArrived: 3,
+	whole := api.LatencyWhole{Windows: 5, LatencyOf: api.LatencyOf{Edge: "app..agent", Hop: "agent", Distribution: api.Distribution{
+		P50: mid, P95: top, P99: lost, Max: lost, RelativeError: math.Sqrt2 - 1, Measured: 197, Negative: 1, Arrived: 198, NotArrived: 3,
 		Buckets: []api.Bucket{{Count: 99}, {Lower: math.Exp2(1.5), Upper: 4, Count: 1}, {Lower: math.Exp2(9.5), Upper: 1024, Count: 97}},
-	}}
+	}}}
 	want := api.LatencyPage{
 		Items: []api.LatencyWindow{{Start: testStart, Seconds: 60, LatencyOf: first}, {Start: testStart.Add(time.Minute), Seconds: 60, LatencyOf: second}},
-		Whole: []api.LatencyOf{whole},
+		Whole: []api.LatencyWhole{whole},
 	}
-	if d := cmp.Diff(want, p, cmpopts.EquateApprox(1e-12, 0)); d != "" {
+	if d := cmp.Diff(want, p, cmpopts.EquateApprox(1e-12, 0), cmpopts.IgnoreFields(api.LatencyPage{}, "Freshness")); d != "" {
 		t.Error(d)
 	}
 }
@@ -181,7 +194,7 @@ func TestLatencyComesPageByPageAndWholeOnce(t *testing.T) {
 		"agent..sink: 1 measured, 0 not arrived", "app..agent: 197 measured, 3 not arrived",
 		"agent: 197 measured, 3 not arrived", "sink: 1 measured, 3 not arrived, end to end",
 	}
-	if d := cmp.Diff(whole, rows(first.Whole, summary)); d != "" {
+	if d := cmp.Diff(whole, rows(first.Whole, summaryOfWhole)); d != "" {
 		t.Error(d)
 	}
 }
@@ -190,7 +203,7 @@ func TestTheWholeGoesOnBeyondThePage(t *testing.T) {
 	f := measuredOrders(t)
 	f.store.latencies[store.LatencyKey{Start: testStart.Add(20 * time.Minute), Hop: "late"}] = latency.Histogram{Zero: 8}
 	p := read[api.LatencyPage](f, "/api/v1/streams/orders/latency?from=2026-11-22T05:09:00Z&limit=1")
-	if got := rows(p.Whole, summary); len(p.Items) != 1 || !slices.Contains(got, "late: 8 measured, 0 not arrived, end to end") {
+	if got := rows(p.Whole, summaryOfWhole); len(p.Items) != 1 || !slices.Contains(got, "late: 8 measured, 0 not arrived, end to end") {
 		t.Errorf("%d rows, whole %v", len(p.Items), got)
 	}
 }
@@ -210,9 +223,10 @@ func TestFreshnessIsTheAgeOfTheWindowOfTheNewestDelivered(t *testing.T) {
 		agentSink:                 {Start: testNow.Add(-2 * time.Hour), Seconds: 60},
 		{From: "app", To: "gone"}: {Start: testNow.Add(-8 * 24 * time.Hour), Seconds: 60},
 	}
+	at := func(ago time.Duration) *time.Time { return some(testNow.Add(-ago)) }
 	want := []api.Freshness{
-		{Edge: "agent..sink", Start: testNow.Add(-2 * time.Hour), Seconds: 60, AgeMillis: 7_200_000, AgeAtLeastMillis: 7_140_000},
-		{Edge: "app..agent", Start: testNow.Add(-30 * time.Second), Seconds: 60, AgeMillis: 30_000},
+		{Edge: "agent..sink", Start: at(2 * time.Hour), Seconds: 60, AgeMillis: 7_200_000, AgeAtLeastMillis: 7_140_000},
+		{Edge: "app..agent", Start: at(30 * time.Second), Seconds: 60, AgeMillis: 30_000},
 	}
 	if d := cmp.Diff(want, read[api.LatencyPage](f, "/api/v1/streams/orders/latency").Freshness); d != "" {
 		t.Error(d)
@@ -222,16 +236,44 @@ func TestFreshnessIsTheAgeOfTheWindowOfTheNewestDelivered(t *testing.T) {
 	}
 }
 
+// An edge that was silent for a week had no row, and so looked as if there were none.
+func TestAnEdgeThatDeliveredNothingSaysSinceWhenThatIsKnown(t *testing.T) {
+	f := newFixture(t)
+	f.store.newest = map[store.Edge]store.Delivery{appAgent: {Start: testNow.Add(-8 * 24 * time.Hour), Seconds: 60}}
+	want := func(since time.Time) []api.Freshness {
+		age := testNow.Sub(since).Milliseconds()
+		row := func(edge string) api.Freshness {
+			return api.Freshness{Edge: edge, NothingSince: &since, AgeMillis: age, AgeAtLeastMillis: age}
+		}
+		return []api.Freshness{row("agent..sink"), row("app..agent")}
+	}
+	got := func() []api.Freshness {
+		return read[api.LatencyPage](f, "/api/v1/streams/orders/latency?from=2026-11-22T05:00:00Z").Freshness
+	}
+	info := f.auditor.infos["orders"]
+	if d := cmp.Diff(want(info.Earliest), got()); d != "" { // the stream is younger than a week
+		t.Error(d)
+	}
+	info.Earliest = testNow.Add(-90 * 24 * time.Hour)
+	f.auditor.infos["orders"] = info
+	if d := cmp.Diff(want(testNow.Add(-7*24*time.Hour)), got()); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestClocksComeTheMostSkewedFirst(t *testing.T) {
 	f := newFixture(t)
 	f.store.clocks = []store.HostClock{
-		{Host: "silent", Measured: 5}, {Host: "behind", Ahead: -3 * time.Second, Reports: 2, Measured: 9},
+		{Host: "silent", Measured: 5}, {Host: "behind", Ahead: -3 * time.Second, Lowest: -3 * time.Second, Transit: time.Second, Reports: 2, Measured: 9},
+		{Host: "was behind", Lowest: -2 * time.Minute, Reports: 50},
 		{Host: "good", Ahead: -4 * time.Millisecond, Reports: 2}, {Host: "skewed", Ahead: -8 * time.Millisecond, Reports: 1, Negative: 4},
 	}
 	ahead := func(ms int64) *int64 { return &ms }
 	want := []api.Clock{
-		{Host: "skewed", AtLeastAhead: ahead(-8), Reports: 1, Negative: 4}, {Host: "behind", AtLeastAhead: ahead(-3000), Reports: 2, Measured: 9},
-		{Host: "good", AtLeastAhead: ahead(-4), Reports: 2}, {Host: "silent", Measured: 5},
+		{Host: "skewed", AtLeastAhead: ahead(-8), Lowest: ahead(0), Transit: ahead(0), Reports: 1, Negative: 4},
+		{Host: "was behind", AtLeastAhead: ahead(0), Lowest: ahead(-120_000), Transit: ahead(0), Reports: 50},
+		{Host: "behind", AtLeastAhead: ahead(-3000), Lowest: ahead(-3000), Transit: ahead(1000), Reports: 2, Measured: 9},
+		{Host: "good", AtLeastAhead: ahead(-4), Lowest: ahead(0), Transit: ahead(0), Reports: 2}, {Host: "silent", Measured: 5},
 	}
 	if d := cmp.Diff(want, read[api.LatencyPage](f, "/api/v1/streams/orders/latency").Clocks); d != "" {
 		t.Error(d)
@@ -271,6 +313,7 @@ func TestMergingWindowsKeepsTheirLatencies(t *testing.T) {
 	whole := map[way]taken{}
 	merge(whole, one)
 	merge(whole, one)
+	merge(whole, map[way]taken{{hop: "sink"}: {endToEnd: false}}) // nothing came by then, nor is there anything to come
 	if got := whole[way{hop: "sink"}]; got.Counts[1] != 2 || !got.endToEnd || !maps.Equal(one[way{hop: "sink"}].Counts, map[int32]uint64{1: 1}) {
 		t.Errorf("merged %+v of %+v", got, one)
 	}

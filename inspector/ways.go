@@ -29,98 +29,147 @@ func (w way) key() string {
 // taken is the latency of a way with what has not arrived on it.
 type taken struct {
 	latency.Histogram
-	atMost   bool // NotArrived is no more than this, and may be less
+	arrived  uint64 // by this way
+	ofHop    bool   // the histogram is of all that the later hop took over, by this edge and others
+	atMost   bool   // NotArrived is no more than this, and may be less
 	endToEnd bool
+	judged
 }
 
-// ways returns the latency of every edge and hop in one window, from what its hops measured and its verdicts miss. Those
-// of which there is nothing to say are left out.
-func ways(verdicts []store.Verdict, measured map[string]latency.Histogram) map[way]taken {
-	found := map[way]taken{}
-	add := func(w way, t taken) {
-		if !t.Empty() {
-			found[w] = t
+// judged counts windows by whether what they say may still change.
+type judged struct{ windows, open, unknown uint64 }
+
+// judge is one window in which these verdicts were made; without any it is as good as open.
+func judge(verdicts []store.Verdict) judged {
+	j := judged{windows: 1}
+	if len(verdicts) == 0 {
+		j.open = 1
+	}
+	for i := range verdicts {
+		switch v := &verdicts[i]; {
+		case v.State == store.Unknown:
+			j.unknown = 1
+		case !v.Closed():
+			j.open = 1
 		}
 	}
-	hops := map[string]bool{}
+	if j.unknown == 1 {
+		j.open = 0
+	}
+	return j
+}
+
+func (j judged) plus(o judged) judged {
+	return judged{j.windows + o.windows, j.open + o.open, j.unknown + o.unknown}
+}
+
+// ways returns the latency of every edge and hop in one window, from what its hops measured and its verdicts miss. The edges are those of the
+// stream: verdicts may be of one of several that lead to a hop.
+func ways(verdicts []store.Verdict, measured map[string]latency.Histogram, edges []store.Edge) map[way]taken {
+	found, hops, into := map[way]taken{}, map[string]bool{}, leadingTo(verdicts, edges)
 	for hop := range measured {
 		hops[hop] = true
 	}
 	for i := range verdicts {
 		e := verdicts[i].Edge
 		hops[e.From], hops[e.To] = true, true
-		t := taken{Histogram: measured[e.To]}
-		t.NotArrived = missing(&verdicts[i])
-		t.Arrived(verdicts[i].Delivered)
-		add(way{e, e.To}, t)
+		found[way{e, e.To}] = ofEdge(&verdicts[i], measured[e.To], into[e.To] > 1)
 	}
 	for hop := range hops {
-		add(way{hop: hop}, toHop(hop, verdicts, measured[hop]))
+		found[way{hop: hop}] = toHop(hop, verdicts, measured[hop])
 	}
 	return found
+}
+
+// leadingTo counts the edges that lead to each hop.
+func leadingTo(verdicts []store.Verdict, edges []store.Edge) map[string]int {
+	all, into := map[store.Edge]bool{}, map[string]int{}
+	for _, e := range edges {
+		all[e] = true
+	}
+	for i := range verdicts {
+		all[verdicts[i].Edge] = true
+	}
+	for e := range all {
+		into[e.To]++
+	}
+	return into
+}
+
+func ofEdge(v *store.Verdict, measured latency.Histogram, shared bool) taken {
+	t := taken{Histogram: measured, ofHop: shared, judged: judge([]store.Verdict{*v})}
+	t.NotArrived = missing(v)
+	if shared {
+		t.arrived = v.Delivered
+		return t
+	}
+	t.Deliver(v.Delivered)
+	t.arrived = t.Arrived()
+	return t
 }
 
 // missing is what an edge has not delivered, or not yet.
 func missing(v *store.Verdict) uint64 { return v.Lost + v.Pending }
 
-// toHop is the latency from production to a hop. An event that does not arrive is missing on the one edge on which it stopped, so that the sum over all
-// edges that lead to the hop counts it once; only where ways part and meet again may it have come by another, and the sum is too large.
+// toHop is the latency from production to a hop.
 func toHop(hop string, verdicts []store.Verdict, measured latency.Histogram) taken {
-	t := taken{Histogram: measured, endToEnd: true}
-	before, from := leading(hop, verdicts), map[string]bool{}
-	for i := range verdicts {
-		e := verdicts[i].Edge
-		if e.To == hop {
-			t.Arrived(verdicts[i].Delivered)
-		}
-		if e.From == hop {
-			t.endToEnd = false
-		}
-		if !before[e.To] {
-			continue
-		}
-		t.NotArrived += missing(&verdicts[i])
-		t.atMost = t.atMost || from[e.From]
-		from[e.From] = true
+	r := routeTo(hop, verdicts)
+	t := taken{Histogram: measured, endToEnd: true, judged: judge(r.edges)}
+	leaving := slices.DeleteFunc(slices.Clone(verdicts), func(v store.Verdict) bool { return v.Edge.From != hop })
+	if len(leaving) > 0 {
+		t.endToEnd = false
 	}
-	t.atMost = t.atMost && t.NotArrived > 0
+	if len(r.edges) == 0 { // the events are produced here
+		t.judged = judge(leaving)
+	}
+	least, most := r.lacks()
+	t.NotArrived, t.atMost = most, least < most
+	t.Deliver(r.delivered())
+	t.arrived = t.Arrived()
 	return t
 }
 
-// leading returns the hop and all hops from which edges lead to it.
-func leading(hop string, verdicts []store.Verdict) map[string]bool {
-	before := map[string]bool{hop: true}
-	for grown := true; grown; {
-		grown = false
-		for i := range verdicts {
-			if e := verdicts[i].Edge; before[e.To] && !before[e.From] {
-				before[e.From], grown = true, true
-			}
-		}
-	}
-	return before
-}
-
-// merge adds the latencies of one window to those of others. What is the end of the stream is decided by the last window.
+// merge adds the latencies of one window to those of others. What is the end of the stream is decided by the last window of which there is something
+// to say: a hop that has not reported by then has no edge.
 func merge(whole, window map[way]taken) {
 	for w, t := range window {
 		sum := whole[w]
 		sum.Add(t.Histogram)
-		sum.atMost = sum.atMost || t.atMost
-		sum.endToEnd = t.endToEnd
+		sum.arrived += t.arrived
+		sum.ofHop, sum.atMost = sum.ofHop || t.ofHop, sum.atMost || t.atMost
+		sum.judged = sum.plus(t.judged)
+		if !t.Empty() {
+			sum.endToEnd = t.endToEnd
+		}
 		whole[w] = sum
 	}
 }
 
-// told lists latencies, edges first.
+// told lists latencies, edges first. Those of which there is nothing to say are left out.
 func told(found map[way]taken) []api.LatencyOf {
-	return rows(slices.SortedFunc(maps.Keys(found), way.compare), func(w way) api.LatencyOf {
+	return rows(toldWays(found), func(w way) api.LatencyOf { return latencyOf(w, found[w]) })
+}
+
+// toldWhole is told of all windows of a range, with how many of them may still change.
+func toldWhole(found map[way]taken) []api.LatencyWhole {
+	return rows(toldWays(found), func(w way) api.LatencyWhole {
 		t := found[w]
-		of := api.LatencyOf{Hop: w.hop, EndToEnd: t.endToEnd, Distribution: distributionOf(t.Histogram)}
-		of.NotArrivedAtMost = t.atMost
-		if w.edge != (store.Edge{}) {
-			of.Edge = w.edge.String()
-		}
-		return of
+		return api.LatencyWhole{LatencyOf: latencyOf(w, t), Windows: t.windows, NotClosed: t.open + t.unknown, Unknown: t.unknown}
 	})
+}
+
+func toldWays(found map[way]taken) []way {
+	all := slices.SortedFunc(maps.Keys(found), way.compare)
+	return slices.DeleteFunc(all, func(w way) bool {
+		t := found[w]
+		return t.Empty() || t.ofHop && t.arrived == 0 && t.NotArrived == 0
+	})
+}
+
+func latencyOf(w way, t taken) api.LatencyOf {
+	of := api.LatencyOf{Hop: w.hop, EndToEnd: t.endToEnd, Distribution: distributionOf(t)}
+	if w.edge != (store.Edge{}) {
+		of.Edge = w.edge.String()
+	}
+	return of
 }

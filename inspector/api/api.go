@@ -186,7 +186,8 @@ type Emitter struct {
 	FirstSent   time.Time `json:"firstSent"`
 	LastSent    time.Time `json:"lastSent"`
 	LastReport  time.Time `json:"lastReport" doc:"when the last report was received"`
-	SkewMillis  int64     `json:"skewMillis" doc:"sentAt minus time of receipt of the last report"`
+	SkewMillis  int64     `json:"skewMillis" doc:"how far its clock is ahead of the server's, behind where negative: the greatest sentAt minus time of receipt among its host's reports of the last 10 minutes; where there is none or the host has no name, that of its own last report. The truth is this and the way of the quickest report"`
+	SkewError   *int64    `json:"skewErrorMillis,omitempty" doc:"the median of how much longer than the quickest a report of the host took: skewMillis is too low by about as much, if the quickest way is no longer than that; absent where skewMillis rests on one report"`
 	ClosedBy    string    `json:"closedBy,omitempty" doc:"who closed it by hand"`
 	SpoolEvents uint64    `json:"spoolEvents"`
 	SpoolBytes  uint64    `json:"spoolBytes"`

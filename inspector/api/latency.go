@@ -40,6 +40,9 @@ type Distribution struct {
 	RelativeError    float64   `json:"relativeError" doc:"an upper bound exceeds the true figure by no more than this share of it"`
 	Measured         uint64    `json:"measured" doc:"events taken over with a latency of 0 ms or more, repeats included"`
 	Negative         uint64    `json:"negative" doc:"events taken over before their production, by the clocks; they count as arrived and give no figure"`
+	Untold           uint64    `json:"untold,omitempty" doc:"events that arrived, at least, and of which no hop told when; they give no figure, and the measured ones stand for them"`
+	OfHop            bool      `json:"ofHop,omitempty" doc:"other edges lead to the hop too: measured, negative, the buckets and the order of what arrived are of all that it took over, since nobody measures by edge; arrived and notArrived are of this edge"`
+	Arrived          uint64    `json:"arrived" doc:"events that the figures speak of beside those that have not arrived: measured, negative and untold, or, of one of several edges, those that it delivered"`
 	NotArrived       uint64    `json:"notArrived" doc:"events lost or pending: on the edge, or on all edges on the way to the hop"`
 	NotArrivedAtMost bool      `json:"notArrivedAtMost,omitempty" doc:"notArrived may be less: an event that is missing on one way to the hop may have come on another"`
 	Buckets          []Bucket  `json:"buckets" doc:"what was measured, ascending, in buckets at least 19 % wide that are the same in every row unless a hop measures more coarsely"`
@@ -53,6 +56,14 @@ type LatencyOf struct {
 	Distribution
 }
 
+// LatencyWhole is a latency in all windows of a range, merged, with how many of them may still change it.
+type LatencyWhole struct {
+	LatencyOf
+	Windows   uint64 `json:"windows" doc:"of the range, as far as they have begun"`
+	NotClosed uint64 `json:"notClosed" doc:"of these, those that are open, settling or unknown: the figures say what is known of them by now"`
+	Unknown   uint64 `json:"unknown,omitempty" doc:"of these, those that are unknown"`
+}
+
 // LatencyWindow is a latency in one window.
 type LatencyWindow struct {
 	Start   time.Time `json:"start"`
@@ -60,19 +71,22 @@ type LatencyWindow struct {
 	LatencyOf
 }
 
-// Freshness says when the newest event that an edge delivered was produced, as exactly as its window.
+// Freshness says when the newest event that an edge delivered was produced, as exactly as its window, or since when nothing was.
 type Freshness struct {
-	Edge             string    `json:"edge"`
-	Start            time.Time `json:"start" doc:"start of the window in which the event was produced"`
-	Seconds          uint32    `json:"seconds"`
-	AgeMillis        int64     `json:"ageMillis" doc:"its age at most: since the window's start"`
-	AgeAtLeastMillis int64     `json:"ageAtLeastMillis" doc:"its age at least: since the window's end"`
+	Edge             string     `json:"edge"`
+	Start            *time.Time `json:"start,omitempty" doc:"start of the window in which the event was produced; absent where nothingSince is there"`
+	Seconds          uint32     `json:"seconds,omitempty"`
+	AgeMillis        int64      `json:"ageMillis" doc:"its age at most: since the window's start; or since nothingSince, which it exceeds"`
+	AgeAtLeastMillis int64      `json:"ageAtLeastMillis" doc:"its age at least: since the window's end, or since nothingSince"`
+	NothingSince     *time.Time `json:"nothingSince,omitempty" doc:"no event produced since then was delivered: 7 days ago, or when the stream was first heard of"`
 }
 
 // Clock says what is known of a host's clock.
 type Clock struct {
 	Host         string `json:"host"`
-	AtLeastAhead *int64 `json:"atLeastAheadMillis,omitempty" doc:"how far the clock is ahead of the server's at least, behind where negative: the greatest sentAt minus time of receipt of its reports"`
+	AtLeastAhead *int64 `json:"atLeastAheadMillis,omitempty" doc:"how far the clock is ahead of the server's, behind where negative: the greatest sentAt minus time of receipt, so that the truth is this and the way of the quickest report. Of a range, the greatest of its 5 minutes"`
+	Lowest       *int64 `json:"lowestAheadMillis,omitempty" doc:"the least of the estimates of 5 minutes each: a clock that was behind for a part of the range is there with its worst"`
+	Transit      *int64 `json:"usualTransitMillis,omitempty" doc:"the median of how much longer than the quickest of its 5 minutes a report took: if the ways are as short, the estimates are wrong by about as much"`
 	Reports      uint64 `json:"reports" doc:"that the estimate rests on"`
 	Measured     uint64 `json:"measured"`
 	Negative     uint64 `json:"negative" doc:"events taken over before their production: this clock is behind those of the producers, or theirs are ahead"`
@@ -82,7 +96,7 @@ type Clock struct {
 type LatencyPage struct {
 	Items     []LatencyWindow `json:"items" doc:"by window; one in which nothing was measured and nothing is missing has no row"`
 	Next      string          `json:"next,omitempty"`
-	Whole     []LatencyOf     `json:"whole,omitempty" doc:"all windows of the range merged, exactly"`
-	Freshness []Freshness     `json:"freshness,omitempty" doc:"by edge, as of now; absent where an edge delivered nothing in the last 7 days"`
+	Whole     []LatencyWhole  `json:"whole,omitempty" doc:"all windows of the range merged, exactly"`
+	Freshness []Freshness     `json:"freshness,omitempty" doc:"by edge, as of now"`
 	Clocks    []Clock         `json:"clocks,omitempty" doc:"by host, the most skewed first; at most 1000"`
 }

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,20 +12,16 @@ import (
 
 	"github.com/rollcallhq/rollcall/ingest"
 	"github.com/rollcallhq/rollcall/inspector/api"
-	"github.com/rollcallhq/rollcall/internal/testenv"
 )
 
 // checked are the reports of an app that produced ten events on web-17 and of a sink that took all over and found two of them invalid.
 func checked(start, now time.Time) string {
-	report := func(hop, after, emitter, host, invalid, schemas string, at time.Time) string {
-		sent := at.Format(time.RFC3339)
-		return fmt.Sprintf(`{"stream":"orders","hop":%q,"after":[%s],"emitter":"0199f0a0-1d2e-4abc-9def-00000000000%s","host":%q,"number":1,"sentAt":%q,"state":"RUNNING",`+
-			`"lanes":{"":%q},"windows":[{"start":%q,"seconds":60,"schemas":[%s],"sources":[{"source":"0199f09c-1d2e-8abc-9def-012300000000","seen":{"ranges":[[0,9]]}%s}]}]}`,
-			hop, after, emitter, host, sent, sent, start.Format(time.RFC3339), schemas, invalid)
-	}
 	tallies := `{"id":"orders","version":"7","outcome":"OK","count":8},{"id":"orders","version":"7","outcome":"INVALID","reason":"/amount: expected number","count":2}`
-	return `{"reports":[` + report("app", "", "1", "web-17", "", "", now.Add(-20*time.Second)) + "," +
-		report("sink", `"app"`, "2", "lake-1", `,"invalid":{"ranges":[[3,4]]}`, tallies, now.Add(-10*time.Second)) + `]}`
+	return reports(
+		start,
+		said{hop: "app", emitter: "1", host: "web-17", seen: "[0,9]", at: now.Add(-20 * time.Second)},
+		said{hop: "sink", after: "app", emitter: "2", host: "lake-1", seen: "[0,9]", source: `,"invalid":{"ranges":[[3,4]]}`, window: `,"schemas":[` + tallies + `]`, at: now.Add(-10 * time.Second)},
+	)
 }
 
 func sample(start time.Time, number int) string {
@@ -36,16 +31,7 @@ func sample(start time.Time, number int) string {
 }
 
 func TestWhatBreaksASchemaIsToldBesideCompletenessWithSamplesFromHTTPAndKafka(t *testing.T) {
-	t.Setenv("ROLLCALL_LIBCHDB", testenv.Library(t))
-	a, err := Start(t.Context(), Config{Listen: "127.0.0.1:0", Data: t.TempDir(), Version: "test", Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := a.Stop(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
-		}
-	}()
+	a := serving(t)
 	now := time.Now().UTC()
 	start := now.Add(-10 * time.Minute).Truncate(time.Minute)
 	post(t, a, "/reports", checked(start, now))

@@ -83,12 +83,15 @@ func (l *latencies) print(s *session, told api.LatencyPage) error {
 		t.add(latencyRow(instant(r.Start), r.LatencyOf)...)
 	}
 	for _, r := range told.Whole {
-		t.add(latencyRow("all", r)...)
+		t.add(latencyRow("all", r.LatencyOf)...)
 	}
 	if err := t.print(s.env.Stdout); err != nil {
 		return err
 	}
 	if err := s.sayError(told.Whole); err != nil {
+		return err
+	}
+	if err := s.sayLimits(told.Whole); err != nil {
 		return err
 	}
 	return s.sayBeside(told)
@@ -126,7 +129,7 @@ func figure(q *api.Quantile) string {
 }
 
 // sayError says how exact the figures are, by the least exact of them.
-func (s *session) sayError(whole []api.LatencyOf) error {
+func (s *session) sayError(whole []api.LatencyWhole) error {
 	most := 0.0
 	for _, of := range whole {
 		most = max(most, of.RelativeError)
@@ -137,9 +140,41 @@ func (s *session) sayError(whole []api.LatencyOf) error {
 	return s.say("Since production; a figure is at most %.3g %% above the true one.", 100*most)
 }
 
+// sayLimits says what the figures are not: of all windows, of every event, of one edge alone.
+func (s *session) sayLimits(whole []api.LatencyWhole) error {
+	for _, w := range whole {
+		if w.NotClosed > 0 {
+			text := fmt.Sprintf("%s: %d of %s not closed", latencyName(w.LatencyOf), w.NotClosed, plural(w.Windows, "window", "windows"))
+			if w.Unknown > 0 {
+				text += fmt.Sprintf(", %d unknown", w.Unknown)
+			}
+			if err := s.say("%s; what is told of them may change.", text); err != nil {
+				return err
+			}
+		}
+		if w.Untold > 0 {
+			if err := s.say("%s: %s arrived of which no hop told when.", latencyName(w.LatencyOf), plural(w.Untold, "event", "events")); err != nil {
+				return err
+			}
+		}
+		if w.OfHop {
+			if err := s.say("%s: the latencies are of all that %s took over, by this edge and others; what has not arrived is of this edge.", w.Edge, w.Hop); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // sayBeside tells how fresh the edges are, and which clocks are skewed.
 func (s *session) sayBeside(told api.LatencyPage) error {
 	for _, f := range told.Freshness {
+		if f.NothingSince != nil {
+			if err := s.say("Nothing delivered on %s since %s at least.", f.Edge, instant(*f.NothingSince)); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := s.say("Newest delivered on %s: produced at most %s ago.", f.Edge, age(f.AgeMillis)); err != nil {
 			return err
 		}
@@ -163,11 +198,15 @@ func clock(c api.Clock) string {
 	if c.Negative > 0 {
 		said = append(said, fmt.Sprintf("took over %s before production", plural(c.Negative, "event", "events")))
 	}
-	switch a := c.AtLeastAhead; {
-	case a != nil && *a > 0:
+	lowest := c.AtLeastAhead
+	if c.Lowest != nil {
+		lowest = c.Lowest
+	}
+	if a := c.AtLeastAhead; a != nil && *a > 0 {
 		said = append(said, fmt.Sprintf("its clock is at least %s ahead of the server's", age(*a)))
-	case a != nil && (*a < -worthTelling || c.Negative > 0):
-		said = append(said, fmt.Sprintf("its clock is at most %s behind the server's", age(-*a)))
+	}
+	if b := lowest; b != nil && (*b < -worthTelling || *b < 0 && c.Negative > 0) {
+		said = append(said, fmt.Sprintf("its clock is at most %s behind the server's", age(-*b)))
 	}
 	if len(said) == 0 {
 		return ""

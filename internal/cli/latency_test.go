@@ -18,6 +18,9 @@ func latencyOf(edge, hop string) api.LatencyOf {
 		Measured: 1998, NotArrived: 2, Buckets: []api.Bucket{{Count: 1000}, {Lower: 32, Upper: 38.05, Count: 998}},
 	}}
 	of.NotArrivedAtMost = of.EndToEnd
+	if of.OfHop = of.Edge != ""; of.OfHop {
+		of.Untold = 7
+	}
 	return of
 }
 
@@ -28,8 +31,8 @@ func latencyPages(w http.ResponseWriter, r *http.Request) {
 		Items: []api.LatencyWindow{
 			{Start: minute, Seconds: 60, LatencyOf: latencyOf("agent..warehouse", "warehouse")}, {Start: minute, Seconds: 60, LatencyOf: latencyOf("", "agent")},
 		},
-		Next: "two", Whole: []api.LatencyOf{latencyOf("agent..warehouse", "warehouse"), latencyOf("", "warehouse")},
-		Freshness: []api.Freshness{{Edge: "agent..warehouse", Start: minute, Seconds: 60, AgeMillis: 123_456}},
+		Next: "two", Whole: []api.LatencyWhole{{LatencyOf: latencyOf("agent..warehouse", "warehouse"), Windows: 60}, {LatencyOf: latencyOf("", "warehouse"), Windows: 60, NotClosed: 3, Unknown: 1}},
+		Freshness: []api.Freshness{{Edge: "agent..warehouse", Start: &minute, Seconds: 60, AgeMillis: 123_456}, {Edge: "app..agent", NothingSince: &minute}},
 		Clocks: []api.Clock{
 			{Host: "web-17", AtLeastAhead: &ahead, Reports: 12}, {Host: "db-1", AtLeastAhead: &behind, Reports: 12, Negative: 1}, {AtLeastAhead: new(int64), Reports: 3},
 		},
@@ -39,7 +42,7 @@ func latencyPages(w http.ResponseWriter, r *http.Request) {
 	}}
 	switch q := r.URL.Query(); {
 	case q.Get("edge") == "app..agent":
-		answer(w, http.StatusOK, api.LatencyPage{Items: []api.LatencyWindow{{Start: minute, LatencyOf: bare}}, Whole: []api.LatencyOf{bare}})
+		answer(w, http.StatusOK, api.LatencyPage{Items: []api.LatencyWindow{{Start: minute, LatencyOf: bare}}, Whole: []api.LatencyWhole{{LatencyOf: bare}}})
 	case q.Get("cursor") == "two":
 		answer(w, http.StatusOK, api.LatencyPage{Items: []api.LatencyWindow{{Start: minute, Seconds: 60, LatencyOf: latencyOf("", "warehouse")}}})
 	default:

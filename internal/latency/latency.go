@@ -20,16 +20,20 @@ type Histogram struct {
 	Counts     map[int32]uint64
 	Zero       uint64 // taken over within the millisecond of their production
 	Negative   uint64 // taken over before their production, by the clocks: they arrived, and how late is not known
-	Untold     uint64 // arrived, and no hop told when; see Arrived
+	Untold     uint64 // arrived at least, and no hop told when; see Deliver
 	NotArrived uint64 // later than any number
 }
 
-// Arrived says that n events arrived, of which more may not have been told than were measured: a hop need not measure.
-func (h *Histogram) Arrived(n uint64) {
+// Deliver says that at least n events arrived, of which more may not have been told than were measured: a hop need not measure. Repeats that
+// were measured hide as many.
+func (h *Histogram) Deliver(n uint64) {
 	if known := plus(h.Measured(), h.Negative); n > known {
 		h.Untold = max(h.Untold, n-known)
 	}
 }
+
+// Arrived is how many events arrived, whether or not anybody told when, and as often as they were measured.
+func (h Histogram) Arrived() uint64 { return plus(plus(h.Measured(), h.Negative), h.Untold) }
 
 // Add adds the events of o. The sum has the coarser of the two scales, which loses nothing else: a coarse bucket is a
 // union of finer ones. o is not changed and nothing of it is kept.

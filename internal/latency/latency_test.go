@@ -249,10 +249,46 @@ func TestRanksAreExactBeyondWhatAFloatHolds(t *testing.T) {
 	if v := h.Quantiles(500)[0]; v != (Value{Measured, 1, 2}) {
 		t.Errorf("the median of %v is %+v", h.Counts, v)
 	}
-	rank, _ := h.rank(999, n)
+	rank, _ := rankOf(999, n, n, 0)
 	want := new(big.Int).Mul(whole(999), whole(n))
 	want.Add(want, whole(999)).Div(want, whole(1000))
 	if rank != want.Uint64() {
 		t.Errorf("rank %d, want %d", rank, want)
 	}
+}
+
+// TestWhatIsMeasuredTogetherDoesNotHideWhatIsMissingOnOneWay has two ways lead to a hop: one brings half of its ten events, the other all of 9990.
+func TestWhatIsMeasuredTogetherDoesNotHideWhatIsMissingOnOneWay(t *testing.T) {
+	h := Histogram{Zero: 5000, Counts: map[int32]uint64{3: 4995}, NotArrived: 5}
+	if v := h.Quantiles(990); v[0].Kind != Measured {
+		t.Fatalf("of the hop p99 is %+v", v)
+	}
+	got := h.QuantilesAmong(5, 250, 500, 501, 1000)
+	want := []Value{{Kind: Measured}, {Measured, 8, 16}, {Kind: NotArrived}, {Kind: NotArrived}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	for _, none := range []Histogram{{Zero: 3}, {}} {
+		if v := none.QuantilesAmong(0, 0, 500)[1]; v.Kind != Unmeasured {
+			t.Errorf("of no event the median is %+v", v)
+		}
+	}
+}
+
+func TestQuantilesAmongAllThatArrivedAreTheQuantiles(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := merge(t, anySplit(t).parts)
+		h.NotArrived = rapid.Uint64Range(0, 50).Draw(t, "not arrived")
+		h.Deliver(rapid.Uint64Range(0, 500).Draw(t, "delivered"))
+		p := rapid.Uint64Range(0, 1000).Draw(t, "asked")
+		if d := cmp.Diff(h.Quantiles(p), h.QuantilesAmong(h.Arrived(), p)); d != "" {
+			t.Fatal(d)
+		}
+		// Twice of all is the same at every quantile: it is shares that count.
+		double := h
+		double.Add(h)
+		if d := cmp.Diff(h.QuantilesAmong(h.Arrived(), p), double.QuantilesAmong(double.Arrived(), p)); d != "" {
+			t.Fatal(d)
+		}
+	})
 }

@@ -23,10 +23,16 @@ type Value struct {
 // quantile of n events at p is the ⌈p·n/1000⌉-th smallest. Events that have not arrived come last. Those with a negative
 // latency, and those nobody told of, arrived and count as that; how long they took is not known, so that the measured ones stand for them.
 func (h Histogram) Quantiles(thousandths ...uint64) []Value {
+	return h.QuantilesAmong(h.Arrived(), thousandths...)
+}
+
+// QuantilesAmong is Quantiles of so many that arrived and those that have not: of one of several ways whose events were measured together, so that
+// what was measured stands for those that came by this one.
+func (h Histogram) QuantilesAmong(arrived uint64, thousandths ...uint64) []Value {
 	buckets, measured := h.Buckets(), h.Measured()
 	values := make([]Value, len(thousandths))
 	for k, p := range thousandths {
-		rank, kind := h.rank(p, measured)
+		rank, kind := rankOf(p, measured, arrived, h.NotArrived)
 		values[k].Kind = kind
 		if kind == Measured {
 			values[k].Lower, values[k].Upper = find(buckets, rank)
@@ -35,17 +41,16 @@ func (h Histogram) Quantiles(thousandths ...uint64) []Value {
 	return values
 }
 
-// rank returns which of the measured events, 1 for the smallest, the quantile at p thousandths is.
-func (h Histogram) rank(p, measured uint64) (uint64, Kind) {
-	arrived := new(big.Int).Add(whole(measured), whole(h.Negative))
-	arrived.Add(arrived, whole(h.Untold))
-	at := new(big.Int).Add(arrived, whole(h.NotArrived)) // p·n, in thousandths
+// rankOf returns which of the measured events, 1 for the smallest, the quantile at p thousandths is.
+func rankOf(p, measured, arrived, notArrived uint64) (uint64, Kind) {
+	came := whole(arrived)
+	at := new(big.Int).Add(came, whole(notArrived)) // p·n, in thousandths
 	at.Mul(at, whole(p))
-	all := arrived.Mul(arrived, whole(1000))
+	all := came.Mul(came, whole(1000))
 	switch {
 	case at.Cmp(all) > 0:
 		return 0, NotArrived
-	case measured == 0:
+	case measured == 0 || arrived == 0:
 		return 0, Unmeasured
 	}
 	at.Mul(at, whole(measured))

@@ -85,10 +85,18 @@ func (s *Store) Newest(ctx context.Context, stream string, since time.Time) (map
 	return found, err
 }
 
+// Of a report that came twice the first receipt counts. The quickest report of each 5 minutes is the estimate of these.
 const selectClockReports = `
-SELECT host, max(sent_at - received_at), uniqExact(hop, emitter, number)
-FROM lanes
-WHERE stream = {stream:String} AND ended = 0 AND top >= {behind:Int64} AND received_at >= {since:Int64} AND received_at < {until:Int64}
+SELECT host, max(quickest), min(quickest), quantileExact(0.5)(quickest - ahead), count()
+FROM (
+    SELECT host, ahead, max(ahead) OVER (PARTITION BY host, intDiv(received, 300000)) AS quickest
+    FROM (
+        SELECT host, max(sent_at - received_at) AS ahead, min(received_at) AS received
+        FROM lanes
+        WHERE stream = {stream:String} AND ended = 0 AND top >= {behind:Int64} AND received_at >= {since:Int64} AND received_at < {until:Int64}
+        GROUP BY host, hop, emitter, number
+    )
+)
 GROUP BY host`
 
 const selectClockLatencies = `
@@ -108,23 +116,30 @@ GROUP BY e.host`
 type HostClock struct {
 	Host string
 	// Ahead is how far the clock is ahead of the server's at least: the greatest of sentAt minus the time of receipt. The way of a
-	// report takes time, so that the truth is this or more. It means nothing where Reports is 0.
-	Ahead    time.Duration
+	// report takes time, so that the truth is this or more. Lowest is the least of what is said so of 5 minutes each, and Transit the median of how
+	// much longer than the quickest of these a report took. They mean nothing where Reports is 0.
+	Ahead, Lowest, Transit time.Duration
+
 	Reports  uint64 // that were received in the range
 	Measured uint64 // events its hops took over with a latency of 0 ms or more, in windows of the range
 	Negative uint64 // events they took over before their production, by the clocks
 }
 
-// HostClocks returns what is known of the clocks of a stream's hosts from reports received in [from, to), and from latencies in windows that start
-// then, in no order.
+// clockTail is how long after a range the reports of its windows still count among those that tell of its clocks.
+const clockTail = 5 * time.Minute
+
+func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+
+// HostClocks returns what is known of the clocks of a stream's hosts from reports received in [from, to) or soon after, as those of its last
+// windows are, and from latencies in windows that start in it, in no order.
 func (s *Store) HostClocks(ctx context.Context, stream string, from, to time.Time) ([]HostClock, error) {
 	found := map[string]HostClock{}
-	args := received(params{}, from).value("stream", stream).value("until", to.UnixMilli()).value("from", from).value("to", to)
+	args := received(params{}, from).value("stream", stream).value("until", to.Add(clockTail).UnixMilli()).value("from", from).value("to", to)
 	err := s.query(ctx, "read clocks", selectClockReports, args, func(r driver.Rows) error {
 		var c HostClock
-		var ahead int64
-		err := r.Scan(&c.Host, &ahead, &c.Reports)
-		c.Ahead = time.Duration(ahead) * time.Millisecond
+		var ahead, lowest, transit int64
+		err := r.Scan(&c.Host, &ahead, &lowest, &transit, &c.Reports)
+		c.Ahead, c.Lowest, c.Transit = millis(ahead), millis(lowest), millis(transit)
 		found[c.Host] = c
 		return err
 	})

@@ -176,10 +176,33 @@ func TestAClockIsAsFarAheadAsTheQuickestReportSays(t *testing.T) {
 	}
 	slices.SortFunc(got, func(a, b HostClock) int { return int(a.Ahead - b.Ahead) })
 	want := []HostClock{
-		{Host: "db-1", Ahead: -7 * time.Hour, Reports: 2, Measured: 11, Negative: 2},
-		{Host: "web-17", Ahead: time.Second, Reports: 2, Measured: 22, Negative: 3},
+		{Host: "db-1", Ahead: -7 * time.Hour, Lowest: -7 * time.Hour, Transit: time.Hour, Reports: 2, Measured: 11, Negative: 2},
+		{Host: "web-17", Ahead: time.Second, Lowest: time.Second, Transit: 21 * time.Second, Reports: 2, Measured: 22, Negative: 3},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-told +read)\n%s", d)
+	}
+}
+
+// A clock that was half a minute behind for the first part of a range, and was set right then, was told as one that is right.
+func TestAClockThatWasOffForAPartOfTheRangeIsToldWithItsWorst(t *testing.T) {
+	s := migrated(t)
+	sent := func(number uint64, after, ahead time.Duration) Received {
+		r := measured(1, number, nil)
+		r.Host, r.At = "web-17", r.At.Add(after)
+		r.SentAt = r.At.Add(ahead)
+		return r
+	}
+	again := sent(2, 12*time.Minute, 0) // sent a second time
+	again.SentAt = again.SentAt.Add(-11*time.Minute - 30*time.Second)
+	last := sent(5, 31*time.Minute, -2*time.Second) // of the last window, received after it
+	insertAll(t, s, sent(1, time.Minute, -31*time.Second), sent(2, time.Minute, -30*time.Second), sent(3, 11*time.Minute, -1*time.Second),
+		sent(4, 12*time.Minute, -20*time.Millisecond), again, last)
+	got, err := s.HostClocks(t.Context(), "orders", start, start.Add(30*time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1 || got[0].Ahead != -20*time.Millisecond || got[0].Lowest != -30*time.Second || got[0].Reports != 5 {
+		t.Errorf("%+v", got)
 	}
 }
