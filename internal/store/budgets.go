@@ -71,9 +71,11 @@ FROM (
 )
 GROUP BY stream, slot`
 
-// selectLate counts the events that the last hops measured, and those in buckets that reach beyond the threshold.
+// selectLate counts the events that the last hops measured, and those in buckets that reach beyond the threshold; replays apart.
 const selectLate = `
-SELECT stream, toDateTime(intDiv(toInt64(toUnixTimestamp(start)) + any_seconds + 299, 300) * 300, 'UTC') AS slot, sum(measured), sum(late)
+SELECT
+    stream, toDateTime(intDiv(toInt64(toUnixTimestamp(start)) + any_seconds + 299, 300) * 300, 'UTC') AS slot,
+    sumIf(measured, epoch = 0), sumIf(late, epoch = 0), sumIf(measured, epoch > 0), sumIf(late, epoch > 0)
 FROM (
     SELECT
         t.stream AS stream, t.start AS start, t.hop AS hop, t.epoch AS epoch, t.emitter AS emitter, any(w.seconds) AS any_seconds, max(t.scale) AS s,
@@ -143,8 +145,9 @@ func (s *Store) SumBudgets(ctx context.Context, queries []BudgetQuery, now time.
 		return nil, err
 	}
 	for key, l := range delivered {
-		measured := l.measured > 0 || l.arrived == 0 // a hop that delivers and measures nothing says nothing of latency
-		found = appendBudget(found, measured, Budget{key.stream, Latency, time.Unix(key.end, 0).UTC(), l.measured + l.awaited, l.late + l.awaited})
+		measured, late := l.first()
+		told := measured > 0 || l.arrived == 0 // a hop that delivers and measures nothing says nothing of latency
+		found = appendBudget(found, told, Budget{key.stream, Latency, time.Unix(key.end, 0).UTC(), measured + l.awaited, late + l.awaited})
 	}
 	return found, nil
 }
@@ -163,7 +166,18 @@ type slotKey struct {
 }
 
 // latencySlot is what the last hops of a stream say of latency in one slot.
-type latencySlot struct{ arrived, awaited, measured, late uint64 }
+type latencySlot struct {
+	arrived, awaited          uint64
+	measured, late            uint64 // of epoch 0
+	replayed, replayedTooLate uint64 // of all later ones
+}
+
+// first returns how many events were measured as they first came, and how many of these too late. What a replay measures has come before, but for as
+// many events as arrived and were measured in no other way: these it brought. Repeats within an epoch are in no count apart.
+func (l *latencySlot) first() (measured, late uint64) {
+	brought := min(l.arrived-min(l.arrived, l.measured), l.replayed)
+	return l.measured + brought, l.late + min(brought, l.replayedTooLate)
+}
 
 func extentOf(queries []BudgetQuery) (from, to time.Time) {
 	for n := range queries {
@@ -197,10 +211,11 @@ func (s *Store) sumLate(
 	return s.query(ctx, "sum late events", selectLate, args.value("from", from).value("to", to), func(r driver.Rows) error {
 		var stream string
 		var slot time.Time
-		var measured, late uint64
-		err := r.Scan(&stream, &slot, &measured, &late)
+		var n latencySlot
+		err := r.Scan(&stream, &slot, &n.measured, &n.late, &n.replayed, &n.replayedTooLate)
 		if l := slots[slotKey{stream, slot.Unix()}]; l != nil {
-			l.measured, l.late = measured, late
+			n.arrived, n.awaited = l.arrived, l.awaited
+			*l = n
 		}
 		return err
 	})
