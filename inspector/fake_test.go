@@ -3,6 +3,7 @@ package inspector
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -37,6 +38,8 @@ type auditor struct {
 	hours    []store.Hour
 	traces   map[string][]store.Trace
 	err      error
+
+	slowHints bool // hints take until nobody waits for them
 
 	asked []time.Duration // lengths of the ranges of windows asked for
 }
@@ -99,7 +102,11 @@ func (a *auditor) Objectives(_ context.Context, stream string, _ time.Time) ([]s
 	}}, known, a.err
 }
 
-func (a *auditor) Hints(context.Context, *store.Incident, time.Time) ([]store.Hint, error) {
+func (a *auditor) Hints(ctx context.Context, _ *store.Incident, _ time.Time) ([]store.Hint, error) {
+	if a.slowHints {
+		<-ctx.Done()
+		return nil, fmt.Errorf("store: read hints: %w", ctx.Err())
+	}
 	return []store.Hint{{Kind: "host", Name: "web-17", Short: "web-17 only", Evidence: "3 of 3 lost events have their source on web-17", Events: 3, Of: 3, Share: 0.04}}, a.err
 }
 

@@ -256,13 +256,29 @@ func mutedSteps(i *store.Incident, silences []store.Silence, now time.Time) []ap
 	return steps
 }
 
+// hintsLimit is how long an incident waits for what its events have in common: who was called needs the rest at once.
+const hintsLimit = 3 * time.Second
+
+// hints adds what the events of an incident have in common, or why that is not told.
+func (s *Inspector) hints(ctx context.Context, i *store.Incident, out *api.IncidentDetail) error {
+	limited, cancel := context.WithTimeout(ctx, hintsLimit)
+	defer cancel()
+	found, err := s.Auditor.Hints(limited, i, s.Now())
+	switch {
+	case err == nil:
+		out.Hints = rows(found, func(h store.Hint) api.Hint { return api.Hint(h) })
+	case limited.Err() != nil && ctx.Err() == nil:
+		out.HintsReason = "evidence is slow"
+		err = nil
+	}
+	return err
+}
+
 // reach adds what an incident touches, and what its events have in common.
 func (s *Inspector) reach(ctx context.Context, i *store.Incident, out *api.IncidentDetail) error {
-	hints, err := s.Auditor.Hints(ctx, i, s.Now())
-	if err != nil {
+	if err := s.hints(ctx, i, out); err != nil {
 		return err
 	}
-	out.Hints = rows(hints, func(h store.Hint) api.Hint { return api.Hint(h) })
 	out.Hours, out.Hops = []string{}, []string{}
 	for hour := i.First.UTC().Truncate(time.Hour); !hour.After(i.Last) && len(out.Hours) < maxIncidentWindows; hour = hour.Add(time.Hour) {
 		out.Hours = append(out.Hours, hour.Format("2006-01-02T15"))

@@ -3,10 +3,13 @@ package inspector
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rollcallhq/rollcall/audit/wire"
@@ -255,8 +258,51 @@ func TestLiveStreamsBeginAgainWhereAnIncidentCannotBeTold(t *testing.T) {
 func TestObjectivesAreToldWithTheirBudgetAndAnEventMissedIsNeverRoundedAway(t *testing.T) {
 	f := newFixture(t)
 	got := read[api.Page[api.Objective]](f, "/api/v1/streams/orders/objectives")
-	if len(got.Items) != 1 || got.Items[0].Share >= 1 || got.Items[0].ThresholdMillis != 30_000 || got.Items[0].Burn[0].SpanMillis != 3_600_000 || got.Items[0].Days != 28 {
+	if len(got.Items) != 1 || *got.Items[0].Share >= 1 || got.Items[0].ThresholdMillis != 30_000 || got.Items[0].Burn[0].SpanMillis != 3_600_000 || got.Items[0].Days != 28 {
 		t.Fatalf("%+v", got)
 	}
 	wantProblem(t, f.ask("GET", "/api/v1/streams/nobody/objectives", ""), 404, "no stream")
+}
+
+func TestAShareOfNoEventsIsNoFigure(t *testing.T) {
+	if got := goodShare(0, 0); got != nil {
+		t.Errorf("of no events %v are good", *got)
+	}
+	for _, c := range []struct {
+		total, bad uint64
+		want       float64
+	}{{1, 0, 1}, {4, 1, 0.75}, {4, 4, 0}, {4, 5, 0}, {1 << 62, 1, math.Nextafter(1, 0)}} {
+		if got := goodShare(c.total, c.bad); got == nil || *got != c.want {
+			t.Errorf("%d of %d are bad: %v", c.bad, c.total, got)
+		}
+	}
+}
+
+// The whole incident was answered 504 where the search for what its events have in common took long.
+func TestAnIncidentIsToldWithoutItsHintsWhereTheseAreSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := withIncidents(t)
+		f.auditor.slowHints = true
+		began := time.Now()
+		w := f.ask("GET", "/api/v1/incidents/"+f.store.incidents[0].ID.String(), "")
+		var got api.IncidentDetail
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 200 || len(got.Timeline) == 0 || len(got.Hops) == 0 {
+			t.Fatalf("%d %v %s", w.Code, err, w.Body)
+		}
+		if strings.Contains(w.Body.String(), `"hints":`) || got.HintsReason != "evidence is slow" {
+			t.Errorf("%s", w.Body)
+		}
+		if took := time.Since(began); took != hintsLimit {
+			t.Errorf("answered after %s", took)
+		}
+	})
+}
+
+// A store that is away is no slow evidence: nothing else of the answer could be trusted either.
+func TestAnIncidentIsNotToldWhereTheStoreFails(t *testing.T) {
+	f := withIncidents(t)
+	f.auditor.err = errors.New("the store is away")
+	if w := f.ask("GET", "/api/v1/incidents/"+f.store.incidents[0].ID.String(), ""); w.Code < 500 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
 }

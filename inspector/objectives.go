@@ -38,10 +38,14 @@ func objectiveOf(stream string, o store.ObjectiveState) api.Objective {
 	}
 }
 
-// goodShare is the share of events that are not bad, never rounded up to all of them.
-func goodShare(total, bad uint64) float64 {
-	if bad == 0 || total == 0 {
-		return 1
+// goodShare is the share of events that are not bad, never rounded up to all of them; nil where there are none.
+func goodShare(total, bad uint64) *float64 {
+	if total == 0 {
+		return nil
 	}
-	return min(float64(total-min(bad, total))/float64(total), math.Nextafter(1, 0))
+	share := 1.0
+	if bad > 0 {
+		share = min(float64(total-min(bad, total))/float64(total), math.Nextafter(1, 0))
+	}
+	return &share
 }

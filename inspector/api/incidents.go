@@ -52,9 +52,11 @@ type IncidentDetail struct {
 	Incident
 	Verdicts []Window       `json:"verdicts" doc:"the verdicts of its windows as they are now, the last 1000"`
 	Timeline []IncidentStep `json:"timeline"`
-	Hints    []Hint         `json:"hints" doc:"ranked: what accounts for most first; empty once it is over"`
-	Hours    []string       `json:"hours" doc:"the hours it touches, as 2026-11-22T05, the first 1000"`
-	Hops     []string       `json:"hops" doc:"later hops that its events did not reach either, or not yet"`
+	Hints    []Hint         `json:"hints,omitzero" required:"false" doc:"ranked: what accounts for most first; empty once it is over; absent where hintsReason says why"`
+	// HintsReason is there where hints are not.
+	HintsReason string   `json:"hintsReason,omitempty" doc:"evidence is slow: it took too long to find out; the incident is told without"`
+	Hours       []string `json:"hours" doc:"the hours it touches, as 2026-11-22T05, the first 1000"`
+	Hops        []string `json:"hops" doc:"later hops that its events did not reach either, or not yet"`
 }
 
 // AckRequest says that somebody looks after an incident.

@@ -9,7 +9,7 @@ type Objective struct {
 	Days            int        `json:"days" doc:"how long a budget lasts"`
 	Events          uint64     `json:"events" doc:"events counted"`
 	Bad             uint64     `json:"bad" doc:"of these, those that miss it"`
-	Share           float64    `json:"share" doc:"of the events, those that meet it; never rounded up to 1; 1 where there are none"`
+	Share           *float64   `json:"share,omitempty" doc:"of the events, those that meet it; never rounded up to 1; absent where there are none"`
 	BudgetLeft      float64    `json:"budgetLeft" doc:"1 while nothing is used up, 0 when all is, negative once it is overdrawn"`
 	Burn            []BurnRate `json:"burn"`
 	Alarms          []string   `json:"alarms" doc:"that ring now: the rate, and over which two spans it is exceeded"`

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/url"
 	"strings"
 	"time"
@@ -65,7 +66,7 @@ func (s *session) printObjectives(rows []api.Objective) error {
 		if o.ThresholdMillis > 0 {
 			name += " " + (time.Duration(o.ThresholdMillis) * time.Millisecond).String()
 		}
-		t.add(o.Stream, name, percentage(o.Target), o.Events, o.Bad, percentage(o.Share), fmt.Sprintf("%.4g %%", 100*o.BudgetLeft), hourBurn(o),
+		t.add(o.Stream, name, percentage(o.Target), o.Events, o.Bad, met(o.Share), left(o.BudgetLeft), hourBurn(o),
 			firstOf(strings.Join(o.Alarms, "; "), "-"))
 	}
 	return t.print(s.env.Stdout)
@@ -74,6 +75,23 @@ func (s *session) printObjectives(rows []api.Objective) error {
 // percentage writes a share with its digits, cut and never rounded up.
 func percentage(share float64) string {
 	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.4f", float64(int64(share*1e6+1e-6))/1e4), "0"), ".") + " %"
+}
+
+// met is the share of the events that meet an objective, where there are events.
+func met(share *float64) string {
+	if share == nil {
+		return "-"
+	}
+	return percentage(*share)
+}
+
+// left is what is left of a budget, to four digits, cut so that it is never all of it while something is used up.
+func left(share float64) string {
+	percent := 100 * share
+	if percent < 0 || percent >= 100 {
+		return fmt.Sprintf("%.4g %%", percent)
+	}
+	return fmt.Sprintf("%.4g %%", math.Floor(percent*100+1e-6)/100)
 }
 
 // hourBurn is how fast the budget is used up over the last hour.
