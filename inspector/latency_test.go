@@ -155,7 +155,7 @@ func TestLatencyIsToldByWindowAndMergedOverTheRange(t *testing.T) {
 	top := &api.Quantile{Lower: value(math.Exp2(9.5)), Upper: value(1024)}
 	first.Arrived, second.Arrived = 98, 100
 	// Of 198 that arrived one gives no number. The median of all 201 is the one below which half of these are: the 100th of 197, after 99 that came at once.
-	whole := api.LatencyWhole{Windows: 5, LatencyOf: api.LatencyOf{Edge: "app..agent", Hop: "agent", Distribution: api.Distribution{
+	whole := api.LatencyWhole{Standing: api.Standing{Windows: 5}, LatencyOf: api.LatencyOf{Edge: "app..agent", Hop: "agent", Distribution: api.Distribution{
 		P50: mid, P95: top, P99: lost, Max: lost, RelativeError: math.Sqrt2 - 1, Measured: 197, Negative: 1, Arrived: 198, NotArrived: 3,
 		Buckets: []api.Bucket{{Count: 99}, {Lower: math.Exp2(1.5), Upper: 4, Count: 1}, {Lower: math.Exp2(9.5), Upper: 1024, Count: 97}},
 	}}}

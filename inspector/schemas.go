@@ -43,6 +43,7 @@ type schemasInput struct {
 	RangeParams
 	PageParams
 	HopParam
+	StepParam
 }
 
 // HopParam names a hop.
@@ -76,37 +77,61 @@ func (s *Inspector) listSchemas(ctx context.Context, in *schemasInput) (*answer[
 	if err := in.HopParam.read(info); err != nil {
 		return nil, err
 	}
+	by, err := in.StepParam.read(from, info.Settings)
+	if err != nil {
+		return nil, err
+	}
 	q := store.SchemaQuery{Stream: in.Stream, Hop: in.Hop, From: from, To: to, Top: namedVersions}
 	out := api.Schemas{Versions: []api.SchemaVersion{}}
 	if after == "" {
-		versions, err := s.Store.SchemaVersions(ctx, q)
-		if err != nil {
+		if out.Versions, out.Hops, err = s.schemasWhole(ctx, q, now); err != nil {
 			return nil, err
 		}
-		out.Versions = rows(versions, versionOf)
-	} else if q.From, err = startBehind(after); err != nil {
+	} else if q.From, err = startBehind(after, by); err != nil {
 		return nil, err
 	}
-	starts, next, err := s.schemaStarts(ctx, q, min(limit, mostSchemas))
+	q.Top, q.Origin, q.Step = namedReasons, by.origin, by.step
+	starts, next, err := s.schemaStarts(ctx, q, by, min(limit, mostSchemas))
 	if err != nil {
 		return nil, err
 	}
 	out.Next = next
-	out.Items, err = s.schemaWindows(ctx, info, in.Hop, starts, now)
+	out.Items, err = s.schemaWindows(ctx, info, q, by, starts, now)
 	return reply(out), err
 }
 
-// startBehind reads a cursor: the start of the last window of the page before.
-func startBehind(after string) (time.Time, error) {
+// schemasWhole tells of the whole range: which versions appeared when, and how many windows of each hop may still change.
+func (s *Inspector) schemasWhole(ctx context.Context, q store.SchemaQuery, now time.Time) ([]api.SchemaVersion, []api.SchemaHop, error) {
+	versions, err := s.Store.SchemaVersions(ctx, q)
+	if err != nil {
+		return nil, nil, err
+	}
+	all := newSums()
+	err = s.eachWindow(ctx, q.Stream, q.From, q.To, now, func(_ time.Time, of []store.Verdict) { all.addWindow(of) })
+	hops := []api.SchemaHop{}
+	for _, hop := range slices.Sorted(maps.Keys(all.hops)) {
+		if j := all.hops[hop]; q.Hop == "" || q.Hop == hop {
+			hops = append(hops, api.SchemaHop{Hop: hop, Standing: standingOf(j)})
+		}
+	}
+	return rows(versions, versionOf), hops, err
+}
+
+func standingOf(j judged) api.Standing {
+	return api.Standing{Windows: j.windows, NotClosed: j.open + j.unknown, Unknown: j.unknown}
+}
+
+// startBehind reads a cursor: the start of the last window or stretch of the page before.
+func startBehind(after string, by stretch) (time.Time, error) {
 	last, err := time.Parse(time.RFC3339, after)
 	if err != nil {
 		return last, fault("query.cursor", "not a cursor of this list")
 	}
-	return last.Add(time.Second).UTC(), nil
+	return last.Add(by.step).UTC(), nil
 }
 
-// schemaStarts returns the windows of one page, ascending, and the cursor of the next page.
-func (s *Inspector) schemaStarts(ctx context.Context, q store.SchemaQuery, limit int) ([]time.Time, string, error) {
+// schemaStarts returns the windows or stretches of one page, ascending, and the cursor of the next page.
+func (s *Inspector) schemaStarts(ctx context.Context, q store.SchemaQuery, by stretch, limit int) ([]time.Time, string, error) {
 	if !q.From.Before(q.To) {
 		return nil, "", nil
 	}
@@ -115,7 +140,7 @@ func (s *Inspector) schemaStarts(ctx context.Context, q store.SchemaQuery, limit
 		return nil, "", err
 	}
 	n := min(len(starts), limit)
-	for starts[n-1].Sub(starts[0]) > schemaPage {
+	for !by.summed && starts[n-1].Sub(starts[0]) > schemaPage {
 		n--
 	}
 	if n == len(starts) {
@@ -124,47 +149,57 @@ func (s *Inspector) schemaStarts(ctx context.Context, q store.SchemaQuery, limit
 	return starts[:n], cursor(starts[n-1].Format(time.RFC3339)), nil
 }
 
-// schemaWindows returns a row for each of the windows and each hop that checked schemas in it.
-func (s *Inspector) schemaWindows(ctx context.Context, info store.StreamInfo, hop string, starts []time.Time, now time.Time) ([]api.SchemaWindow, error) {
+// schemaWindows returns a row for each of the windows or stretches and each hop that checked schemas in it.
+func (s *Inspector) schemaWindows(
+	ctx context.Context, info store.StreamInfo, q store.SchemaQuery, by stretch, starts []time.Time, now time.Time,
+) ([]api.SchemaWindow, error) {
 	items := []api.SchemaWindow{}
 	if len(starts) == 0 {
 		return items, nil
 	}
-	from, to := starts[0], starts[len(starts)-1].Add(time.Second)
-	figures, err := s.Store.SchemaFigures(ctx, store.SchemaQuery{Stream: info.Stream, Hop: hop, From: from, To: to, Top: namedReasons})
+	q.From = starts[0]
+	if last := starts[len(starts)-1].Add(by.step); last.Before(q.To) {
+		q.To = last
+	}
+	figures, err := s.Store.SchemaFigures(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	verdicts, err := s.Auditor.Windows(ctx, info.Stream, from, to, now, nil)
+	at := map[time.Time]*sums{}
+	err = s.eachWindow(ctx, info.Stream, q.From, q.To, now, func(start time.Time, of []store.Verdict) {
+		k := by.of(start)
+		if at[k] == nil {
+			at[k] = newSums()
+		}
+		at[k].addWindow(of)
+	})
 	if err != nil {
 		return nil, err
-	}
-	byStart := map[int64][]store.Verdict{}
-	for _, v := range verdicts {
-		byStart[v.Start.Unix()] = append(byStart[v.Start.Unix()], v)
 	}
 	order := func(a, b store.SchemaKey) int { return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.Hop, b.Hop)) }
 	for _, k := range slices.SortedFunc(maps.Keys(figures), order) {
-		if len(figures[k].Counts) > 0 {
-			items = append(items, schemaWindowOf(k, info.Settings.Seconds(k.Start), byStart[k.Start.Unix()], figures[k]))
+		if len(figures[k].Counts) == 0 {
+			continue
 		}
+		seconds := info.Settings.Seconds(k.Start)
+		if by.summed {
+			seconds = uint32(by.step / time.Second)
+		}
+		items = append(items, schemaWindowOf(k, seconds, at[k.Start.UTC()], figures[k]))
 	}
 	return items, nil
 }
 
-func schemaWindowOf(k store.SchemaKey, seconds uint32, verdicts []store.Verdict, f *store.SchemaFigures) api.SchemaWindow {
-	w := api.SchemaWindow{Start: k.Start, Seconds: seconds, Hop: k.Hop, Edges: []api.SchemaEdge{}}
-	var into []store.Verdict
-	for _, v := range verdicts {
-		w.Produced = max(w.Produced, v.Produced)
-		if v.Edge.To != k.Hop {
-			continue
-		}
-		into = append(into, v)
-		w.Edges = append(w.Edges, api.SchemaEdge{
-			Edge: v.Edge.String(), State: v.State.String(), Expected: v.Expected, Delivered: v.Delivered, Lost: v.Lost, Pending: v.Pending,
-		})
+func schemaWindowOf(k store.SchemaKey, seconds uint32, of *sums, f *store.SchemaFigures) api.SchemaWindow {
+	if of == nil { // no window of it was judged
+		of = newSums()
+		of.hops[k.Hop] = judge(nil)
 	}
+	into := of.into(k.Hop)
+	w := api.SchemaWindow{Start: k.Start, Seconds: seconds, Hop: k.Hop, Produced: of.produced, Standing: standingOf(of.hops[k.Hop])}
+	w.Edges = rows(into, func(v store.Verdict) api.SchemaEdge {
+		return api.SchemaEdge{Edge: v.Edge.String(), State: v.State.String(), Expected: v.Expected, Delivered: v.Delivered, Lost: v.Lost, Pending: v.Pending}
+	})
 	w.Sentence = sentence(into, w.Produced, f)
 	sums, checked := outcomeSums(f.Counts)
 	w.Checked, w.OK, w.Invalid, w.UnknownSchema = checked, sums["OK"], sums["INVALID"], sums["UNKNOWN_SCHEMA"]

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
 	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/inspector/api"
 	"github.com/rollcallhq/rollcall/internal/store"
@@ -230,4 +233,62 @@ func TestSamplesAreListedAsTheyWereAskedFor(t *testing.T) {
 
 func TestAServerWithoutIngestTakesNoSamples(t *testing.T) {
 	wantProblem(t, newFixture(t).ask(http.MethodPost, samplesRoute, "{}"), http.StatusNotFound, "role ingest")
+}
+
+// A day of windows of ten seconds was 8640 rows of each hop, on 44 pages.
+func TestADayOfSchemasIsToldInFewRows(t *testing.T) {
+	f := newFixture(t)
+	f.auditor.verdicts[7].State = store.Open // app..agent, fourth window
+	f.auditor.verdicts[9].State = store.Unknown
+	f.store.figures = map[store.SchemaKey]*store.SchemaFigures{}
+	for _, start := range []time.Time{testStart.Add(-time.Minute), testStart.Add(2 * time.Minute)} {
+		f.store.figures[store.SchemaKey{Start: start, Hop: "agent"}] = &store.SchemaFigures{Counts: checkedCounts(97, 3)}
+	}
+	path := "/api/v1/streams/orders/schemas?hop=agent&step=170&limit=1&from=2026-11-22T05:07:30Z&to=2026-11-22T05:20:00Z"
+	p := read[api.Schemas](f, path)
+	if len(p.Items) != 1 || p.Next == "" || p.Items[0].Seconds != 180 || !p.Items[0].Start.Equal(testStart.Add(-time.Minute)) {
+		t.Fatalf("%+v", p)
+	}
+	if d := cmp.Diff([]api.SchemaHop{{Hop: "agent", Standing: api.Standing{Windows: 5, NotClosed: 2, Unknown: 1}}}, p.Hops); d != "" {
+		t.Error(d)
+	}
+	if w := p.Items[0]; w.Windows != 2 || w.NotClosed != 0 || w.Produced != 200 || len(w.Edges) != 1 || w.Edges[0].Lost != 3 || w.Edges[0].State != "incomplete" {
+		t.Errorf("05:08 to 05:11: %+v", w)
+	}
+	last := read[api.Schemas](f, path+"&cursor="+p.Next)
+	if len(last.Items) != 1 || last.Hops != nil || last.Next != "" || last.Items[0].Windows != 3 || last.Items[0].NotClosed != 2 || last.Items[0].Edges[0].State != "unknown" {
+		t.Errorf("05:11 to 05:14: %+v", last)
+	}
+	for _, bad := range []string{"0", "-60", "1.5", "604801", "x"} {
+		wantProblem(t, f.ask(http.MethodGet, "/api/v1/streams/orders/schemas?step="+bad, ""), 400, "not a number of seconds")
+	}
+}
+
+// TestStretchesAreThoseOfTheirWindows draws windows and puts them together, one by one and in stretches, in any order.
+func TestStretchesAreThoseOfTheirWindows(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		whole, parts := newSums(), []*sums{newSums(), newSums()}
+		var lost, produced uint64
+		var standing judged
+		for range rapid.IntRange(0, 6).Draw(t, "windows") {
+			v := missingOn("app..agent", rapid.Uint64Range(0, 9).Draw(t, "lost"), 0)
+			v.Produced, v.State = rapid.Uint64Range(0, 9).Draw(t, "produced"), rapid.SampledFrom([]store.State{store.Complete, store.Open, store.Unknown}).Draw(t, "state")
+			other := v
+			other.Edge = agentSink
+			lost, produced, standing = lost+v.Lost, produced+v.Produced, standing.plus(judge([]store.Verdict{v}))
+			whole.addWindow([]store.Verdict{v, other})
+			rapid.SampledFrom(parts).Draw(t, "part").addWindow([]store.Verdict{other, v})
+		}
+		var ofParts judged
+		for _, p := range parts {
+			ofParts = ofParts.plus(p.hops["agent"])
+			for _, v := range p.into("agent") {
+				lost -= v.Lost
+			}
+			produced -= p.produced
+		}
+		if lost != 0 || produced != 0 || ofParts != standing || whole.hops["agent"] != standing || whole.hops["app"] != standing {
+			t.Fatalf("%d lost and %d produced are in no stretch; %+v, %+v and %+v of %+v", lost, produced, ofParts, whole.hops["agent"], whole.hops["app"], standing)
+		}
+	})
 }

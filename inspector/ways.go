@@ -154,7 +154,7 @@ func told(found map[way]taken) []api.LatencyOf {
 func toldWhole(found map[way]taken) []api.LatencyWhole {
 	return rows(toldWays(found), func(w way) api.LatencyWhole {
 		t := found[w]
-		return api.LatencyWhole{LatencyOf: latencyOf(w, t), Windows: t.windows, NotClosed: t.open + t.unknown, Unknown: t.unknown}
+		return api.LatencyWhole{LatencyOf: latencyOf(w, t), Standing: standingOf(t.judged)}
 	})
 }
 

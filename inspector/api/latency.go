@@ -59,9 +59,7 @@ type LatencyOf struct {
 // LatencyWhole is a latency in all windows of a range, merged, with how many of them may still change it.
 type LatencyWhole struct {
 	LatencyOf
-	Windows   uint64 `json:"windows" doc:"of the range, as far as they have begun"`
-	NotClosed uint64 `json:"notClosed" doc:"of these, those that are open, settling or unknown: the figures say what is known of them by now"`
-	Unknown   uint64 `json:"unknown,omitempty" doc:"of these, those that are unknown"`
+	Standing
 }
 
 // LatencyWindow is a latency in one window.

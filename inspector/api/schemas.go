@@ -29,10 +29,24 @@ type SchemaEdge struct {
 	Pending   uint64 `json:"pending"`
 }
 
-// SchemaWindow is what one hop said of schemas in one window, beside how complete its events are.
+// Standing counts windows by whether what they say may still change.
+type Standing struct {
+	Windows   uint64 `json:"windows" doc:"that have begun"`
+	NotClosed uint64 `json:"notClosed" doc:"of these, those that are open, settling or unknown: the figures say what is known of them by now"`
+	Unknown   uint64 `json:"unknown,omitempty" doc:"of these, those that are unknown"`
+}
+
+// SchemaHop is how many windows of a hop may still change: by the edges into it, or, of a first hop, out of it.
+type SchemaHop struct {
+	Hop string `json:"hop"`
+	Standing
+}
+
+// SchemaWindow is what one hop said of schemas in one window, or in several summed, beside how complete their events are.
 type SchemaWindow struct {
+	Standing
 	Start         time.Time     `json:"start"`
-	Seconds       uint32        `json:"seconds"`
+	Seconds       uint32        `json:"seconds" doc:"of the window, or of all that are summed"`
 	Hop           string        `json:"hop"`
 	Sentence      string        `json:"sentence" doc:"the answer in words and exact numbers"`
 	Produced      uint64        `json:"produced"`
@@ -63,11 +77,12 @@ type SchemaVersion struct {
 	Other      uint64    `json:"other,omitempty" doc:"the sum of so many that are not among the most frequent"`
 }
 
-// Schemas is a page of windows in which schemas were checked, ascending by start and hop.
+// Schemas is a page of windows, or of windows summed, in which schemas were checked, ascending by start and hop.
 type Schemas struct {
 	Items    []SchemaWindow  `json:"items"`
 	Next     string          `json:"next,omitempty"`
 	Versions []SchemaVersion `json:"versions" doc:"of the whole range, by hop and first window; on the first page only"`
+	Hops     []SchemaHop     `json:"hops,omitempty" doc:"of the whole range, all hops that are asked for, whether or not they check schemas; on the first page only"`
 }
 
 // Sample is one event that broke its schema, masked by the hop that checked it.

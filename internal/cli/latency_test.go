@@ -31,7 +31,7 @@ func latencyPages(w http.ResponseWriter, r *http.Request) {
 		Items: []api.LatencyWindow{
 			{Start: minute, Seconds: 60, LatencyOf: latencyOf("agent..warehouse", "warehouse")}, {Start: minute, Seconds: 60, LatencyOf: latencyOf("", "agent")},
 		},
-		Next: "two", Whole: []api.LatencyWhole{{LatencyOf: latencyOf("agent..warehouse", "warehouse"), Windows: 60}, {LatencyOf: latencyOf("", "warehouse"), Windows: 60, NotClosed: 3, Unknown: 1}},
+		Next: "two", Whole: []api.LatencyWhole{{LatencyOf: latencyOf("agent..warehouse", "warehouse"), Standing: api.Standing{Windows: 60}}, {LatencyOf: latencyOf("", "warehouse"), Standing: api.Standing{Windows: 60, NotClosed: 3, Unknown: 1}}},
 		Freshness: []api.Freshness{{Edge: "agent..warehouse", Start: &minute, Seconds: 60, AgeMillis: 123_456}, {Edge: "app..agent", NothingSince: &minute}},
 		Clocks: []api.Clock{
 			{Host: "web-17", AtLeastAhead: &ahead, Reports: 12}, {Host: "db-1", AtLeastAhead: &behind, Reports: 12, Negative: 1}, {AtLeastAhead: new(int64), Reports: 3},

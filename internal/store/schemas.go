@@ -37,28 +37,33 @@ type SchemaFigures struct {
 	Emitters []HostCount   // the same by the host of the emitter that took them over and found them so
 }
 
-// The tallies of one emitter are joined first, by the maximum of each key; then emitters are added up.
-const joinedSchemas = `
-    SELECT start, hop, kv.1 AS tally, sum(kv.2) AS n
+// stretchOf is the SQL of the start of the stretch of windows in which the window of a column begins: of the window itself where they are not summed.
+func stretchOf(column string) string {
+	return "toDateTime({origin:Int64} + intDiv(toInt64(toUnixTimestamp(" + column + ")) - {origin:Int64}, {step:Int64}) * {step:Int64}, 'UTC')"
+}
+
+// The tallies of one emitter in a window are joined first, by the maximum of each key; then emitters, and windows, are added up.
+var joinedSchemas = `
+    SELECT ` + stretchOf("window") + ` AS start, hop, kv.1 AS tally, sum(kv.2) AS n
     FROM (
-        SELECT start, hop, epoch, emitter, maxMap(schemas) AS joined
+        SELECT tallies.start AS window, hop, epoch, emitter, maxMap(schemas) AS joined
         FROM tallies
         WHERE stream = {stream:String} AND start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')} AND ({hop:String} = '' OR hop = {hop:String})
-        GROUP BY start, hop, epoch, emitter
+        GROUP BY window, hop, epoch, emitter
     )
     ARRAY JOIN CAST(joined, 'Array(Tuple(String, UInt64))') AS kv
     GROUP BY start, hop, tally
     HAVING n > 0`
 
-const selectSchemaWindows = `
-SELECT DISTINCT start
+var selectSchemaWindows = `
+SELECT DISTINCT ` + stretchOf("start") + ` AS stretch
 FROM tallies
 WHERE stream = {stream:String} AND start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')} AND ({hop:String} = '' OR hop = {hop:String})
     AND notEmpty(schemas)
-ORDER BY start
+ORDER BY stretch
 LIMIT {limit:UInt64}`
 
-const selectSchemaCounts = `
+var selectSchemaCounts = `
 SELECT start, hop, outcome, if(other, '', k[1]) AS id, if(other, '', k[2]) AS version, if(other, '', k[4]) AS reason, other, sum(n) AS events, count() AS kinds
 FROM (
     SELECT start, hop, k, k[3] AS outcome, n, row_number() OVER (PARTITION BY start, hop, outcome ORDER BY n DESC, tally) > {top:UInt64} AS other
@@ -68,10 +73,10 @@ GROUP BY start, hop, outcome, id, version, reason, other
 ORDER BY start, hop, outcome, other, events DESC, id, version, reason`
 
 // Hosts of sources are those of the hops that reported them first and name no hop before theirs.
-const selectInvalidSources = `
-SELECT start, hop, host, n
+var selectInvalidSources = `
+SELECT stretch AS start, hop, host, n
 FROM (
-    SELECT r.start AS start, r.hop AS hop, s.host AS host, sum(r.c) AS n
+    SELECT ` + stretchOf("r.start") + ` AS stretch, r.hop AS hop, s.host AS host, sum(r.c) AS n
     FROM (
         SELECT start, hop, source, groupBitmapMerge(roll) AS c
         FROM window_rolls
@@ -96,11 +101,13 @@ FROM (
         )
         GROUP BY source
     ) AS s ON s.source = r.source
-    GROUP BY start, hop, host
+    GROUP BY stretch, hop, host
 )`
 
-const selectInvalidEmitters = `
-SELECT r.start AS start, r.hop AS hop, e.host AS host, sum(r.c) AS n
+var selectInvalidEmitters = `
+SELECT stretch AS start, hop, host, n
+FROM (
+SELECT ` + stretchOf("r.start") + ` AS stretch, r.hop AS hop, e.host AS host, sum(r.c) AS n
 FROM (
     SELECT start, hop, emitter, groupBitmapMerge(roll) AS c
     FROM rolls
@@ -117,7 +124,8 @@ FROM (
 LEFT JOIN (
     SELECT hop, emitter, max(emitters.host) AS host FROM emitters WHERE stream = {stream:String} GROUP BY hop, emitter
 ) AS e ON e.hop = r.hop AND e.emitter = r.emitter
-GROUP BY start, hop, host`
+GROUP BY stretch, hop, host
+)`
 
 // topHosts keeps the most frequent hosts of each window and hop, and sums the others.
 func topHosts(of string) string {
@@ -131,7 +139,7 @@ GROUP BY start, hop, named, other
 ORDER BY start, hop, other, events DESC, named`
 }
 
-const selectSchemaVersions = `
+var selectSchemaVersions = `
 SELECT
     hop, if(other, '', id), if(other, '', version), other, min(first), max(last), sum(events), sum(ok), sum(invalid), sum(deprecated), count()
 FROM (
@@ -152,13 +160,22 @@ type SchemaQuery struct {
 	Hop      string // empty: every hop
 	From, To time.Time
 	Top      int // how many of a sort are named; the others are summed
+
+	// Windows that begin within a step from Origin on are told as one; those of a zero Step each by itself.
+	Origin time.Time
+	Step   time.Duration
 }
 
 func (q SchemaQuery) args() params {
-	return params{}.value("stream", q.Stream).value("hop", q.Hop).value("from", q.From).value("to", q.To).value("top", q.Top)
+	origin, step := int64(0), int64(1)
+	if q.Step > 0 {
+		origin, step = q.Origin.Unix(), int64(q.Step/time.Second)
+	}
+	return params{}.value("stream", q.Stream).value("hop", q.Hop).value("from", q.From).value("to", q.To).value("top", q.Top).
+		value("origin", origin).value("step", step)
 }
 
-// SchemaWindows returns the starts of up to limit windows in which schemas were checked, ascending.
+// SchemaWindows returns the starts of up to limit windows, or stretches of them, in which schemas were checked, ascending.
 func (s *Store) SchemaWindows(ctx context.Context, q SchemaQuery, limit int) ([]time.Time, error) {
 	var found []time.Time
 	err := s.query(ctx, "read windows with schemas", selectSchemaWindows, q.args().value("limit", limit), func(r driver.Rows) error {
@@ -170,7 +187,7 @@ func (s *Store) SchemaWindows(ctx context.Context, q SchemaQuery, limit int) ([]
 	return found, err
 }
 
-// SchemaFigures returns what hops said of schemas, at most Top+1 rows of each outcome, of source hosts and of emitter hosts for each window and hop.
+// SchemaFigures returns what hops said of schemas, at most Top+1 rows of each outcome, of source hosts and of emitter hosts for each window, or stretch, and hop.
 func (s *Store) SchemaFigures(ctx context.Context, q SchemaQuery) (map[SchemaKey]*SchemaFigures, error) {
 	found := map[SchemaKey]*SchemaFigures{}
 	at := func(start time.Time, hop string) *SchemaFigures {

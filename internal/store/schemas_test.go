@@ -329,3 +329,54 @@ func TestVersionsSayWhenTheyFirstAndLastAppeared(t *testing.T) {
 		}
 	}
 }
+
+// TestWindowsSummedAreTheSumsOfTheWindows asks for the two windows of a world as one stretch, and as two, and holds the first against the second.
+func TestWindowsSummedAreTheSumsOfTheWindows(t *testing.T) {
+	s, seed := migrated(t), rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 3))
+	for n := range 5 {
+		w := newSchemaWorld(r, fmt.Sprintf("summed-%d", n))
+		w.deliver(t, r, s)
+		origin := sampleStart.Add(-3 * time.Minute)
+		q := SchemaQuery{Stream: w.stream, From: sampleStart, To: sampleStart.Add(2 * time.Minute), Top: 1000}
+		each, err := s.SchemaFigures(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Origin, q.Step = origin, 5*time.Minute
+		summed, err := s.SchemaFigures(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[SchemaKey]map[string]uint64{}
+		for k, f := range each {
+			add(want, SchemaKey{origin, k.Hop}, f)
+		}
+		got := map[SchemaKey]map[string]uint64{}
+		for k, f := range summed {
+			add(got, k, f)
+		}
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Fatalf("seed %d (-windows +stretch):\n%s", seed, diff)
+		}
+		starts, err := s.SchemaWindows(t.Context(), q, 10)
+		if err != nil || len(starts) != 1 || !starts[0].Equal(origin) {
+			t.Fatalf("%v, %v", starts, err)
+		}
+	}
+}
+
+func add(sums map[SchemaKey]map[string]uint64, k SchemaKey, f *SchemaFigures) {
+	if sums[k] == nil {
+		sums[k] = map[string]uint64{}
+	}
+	for _, c := range f.Counts {
+		sums[k][fmt.Sprintf("%s %s %s %s", c.Outcome, c.ID, c.Version, c.Reason)] += c.Events
+	}
+	for _, h := range f.Sources {
+		sums[k]["source "+h.Host] += h.Events
+	}
+	for _, h := range f.Emitters {
+		sums[k]["emitter "+h.Host] += h.Events
+	}
+}
