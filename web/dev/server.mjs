@@ -102,7 +102,7 @@ function ofStream(s, [what, at, list], q, now) {
   }
   if (what === 'latency') return signals.latencyIn(s, Date.parse(q.get('from')), Date.parse(q.get('to')), now);
   if (what === 'objectives') return signals.objectivesOf(s);
-  if (what === 'schemas') return signals.schemasIn(s, Date.parse(q.get('from')), Date.parse(q.get('to')), now, q.get('hop'));
+  if (what === 'schemas') return signals.schemasIn(s, Date.parse(q.get('from')), Date.parse(q.get('to')), now, q.get('hop'), Number(q.get('step') ?? 60));
   if (what === 'samples') return page(signals.samplesIn(s, Date.parse(q.get('from')), Date.parse(q.get('to')), now, q.get('reason')), q);
   if (what !== 'windows') refuse(404, 'there is no such call');
   if (at === undefined) return { items: world.windowsIn(s, Date.parse(q.get('from')), Date.parse(q.get('to')), now, q.get('edge')) };

@@ -28,7 +28,14 @@ function grouped(rows, keyOf) {
   return found;
 }
 
-const figures = (d) => ({ p50: quantile(d, 500), p95: quantile(d, 950), p99: quantile(d, 990), max: quantile(d, 1000), relativeError: 0.0905, ...d });
+/** How many windows may still change, each told by its verdicts. */
+function standing(windows) {
+  const unknown = windows.filter((all) => all.some((w) => w.state === 'unknown')).length;
+  const open = windows.filter((all) => all.some((w) => !['complete', 'incomplete'].includes(w.state))).length;
+  return { windows: windows.length, notClosed: open, ...(unknown > 0 ? { unknown } : {}) };
+}
+
+const figures = (d) => ({ p50: quantile(d, 500), p95: quantile(d, 950), p99: quantile(d, 990), max: quantile(d, 1000), relativeError: 0.0905, arrived: d.measured + d.negative, ...d });
 
 function merged(rows) {
   const buckets = new Map();
@@ -65,12 +72,13 @@ export function latencyIn(s, from, to, now) {
   const ways = grouped(items, (r) => r.edge ?? r.hop);
   const whole = [...ways.values()].map((rows) => ({ edge: rows[0].edge, hop: rows[0].hop, endToEnd: rows[0].endToEnd, ...merged(rows) }));
   const last = new Date(Math.floor(now / 60_000) * 60_000).toISOString().replace('.000Z', 'Z');
-  const freshness = s.rate === 0 ? [] : edgesOf(s).map((edge) => ({ edge, start: last, seconds: 60, ageMillis: now - Date.parse(last), ageAtLeastMillis: 0 }));
+  const weekAgo = new Date(now - 7 * 86_400_000).toISOString();
+  const freshness = s.rate === 0 ? edgesOf(s).map((edge) => ({ edge, nothingSince: weekAgo, ageMillis: 7 * 86_400_000, ageAtLeastMillis: 7 * 86_400_000 })) : edgesOf(s).map((edge) => ({ edge, start: last, seconds: 60, ageMillis: now - Date.parse(last), ageAtLeastMillis: 0 }));
   const clocks = [
-    { host: 'web-17', atLeastAheadMillis: s.stream === 'orders' ? -1200 : 340, reports: 61, measured: 40_000, negative: s.stream === 'orders' ? 180 : 0 },
-    { host: 'web-4', atLeastAheadMillis: -2, reports: 60, measured: 40_000, negative: 0 },
+    { host: 'web-17', atLeastAheadMillis: s.stream === 'orders' ? -1200 : 340, lowestAheadMillis: s.stream === 'orders' ? -31_000 : 335, usualTransitMillis: 12, reports: 61, measured: 40_000, negative: s.stream === 'orders' ? 180 : 0 },
+    { host: 'web-4', atLeastAheadMillis: -2, lowestAheadMillis: -9, usualTransitMillis: 4, reports: 60, measured: 40_000, negative: 0 },
   ];
-  return { items, whole, freshness, clocks };
+  return { items, whole: whole.map((w) => ({ ...w, ...standing([...byStart.values()].map((all) => all.filter((v) => w.edge === undefined || v.edge === w.edge))) })), freshness, clocks };
 }
 
 /** One incident with what is told of it alone. */
@@ -86,7 +94,7 @@ export function incidentOf(i, now) {
     ? [{ kind: 'host', name: 'web-17', short: 'web-17 mostly', evidence: `9 of ${i.lost} were produced on web-17, which produced 25 % of all events.`, events: Math.ceil(i.lost * 0.75), of: i.lost, share: 0.25 }]
     : [];
   const hours = [...new Set(verdicts.map((w) => w.start.slice(0, 13)))];
-  return { ...i, verdicts, timeline, hints, hours, hops: [] };
+  return { ...i, verdicts, timeline, ...(i.hintsReason === undefined ? { hints } : {}), hours, hops: [] };
 }
 
 /** Whether and how an hour of orders broke version 7: what one deploy on web-17 did, three hours ago. */
@@ -109,22 +117,42 @@ function schemaRow(s, w, now) {
   ].filter((c) => c.events > 0);
   const hosts = (host) => (invalid > 0 ? [{ host, events: invalid }] : []);
   return {
-    start: w.start, seconds: 60, hop: w.edge.split('..')[1], sentence: `${w.delivered} of ${w.expected} delivered, ${invalid} break version 7`, produced: w.produced,
+    start: w.start, seconds: 60, ...standing([[w]]), hop: w.edge.split('..')[1], sentence: `${w.delivered} of ${w.expected} delivered, ${invalid} break version 7`, produced: w.produced,
     edges: [{ edge: w.edge, state: w.state, expected: w.expected, delivered: w.delivered, lost: w.lost, pending: w.pending }],
     checked, ok, invalid, unknownSchema: 0, undecodable: 0, deprecated, invalidShare: invalid / checked, counts, sources: hosts('web-17'), emitters: hosts('lake-1'),
   };
 }
 
+/** Windows summed over steps of so many seconds. */
+function summed(each, from, step) {
+  const origin = Math.ceil(from / 60_000) * 60_000;
+  const of = (r) => origin + Math.floor((Date.parse(r.start) - origin) / (step * 1000)) * step * 1000;
+  return [...grouped(each, of).entries()].map(([start, rows]) => {
+    if (step === 60) return rows[0];
+    const add = (key) => rows.reduce((n, r) => n + r[key], 0);
+    const sums = Object.fromEntries(['produced', 'checked', 'ok', 'invalid', 'unknownSchema', 'undecodable', 'deprecated', 'windows', 'notClosed'].map((key) => [key, add(key)]));
+    const edge = (key) => rows.reduce((n, r) => n + r.edges[0][key], 0);
+    return {
+      ...rows[0], ...sums, start: new Date(start).toISOString().replace('.000Z', 'Z'), seconds: step,
+      edges: [{ ...rows[0].edges[0], ...Object.fromEntries(['expected', 'delivered', 'lost', 'pending'].map((key) => [key, edge(key)])) }],
+      counts: rows.flatMap((r) => r.counts), sources: rows.flatMap((r) => r.sources), emitters: rows.flatMap((r) => r.emitters),
+    };
+  });
+}
+
 /** GET /streams/{stream}/schemas: only orders is checked, by its last hop. */
-export function schemasIn(s, from, to, now, hop) {
-  const items = s.stream !== 'orders' ? [] : windowsIn(s, from, Math.min(to, now), now, edgesOf(s).at(-1)).filter((w) => w.delivered > 0).map((w) => schemaRow(s, w, now)).filter((r) => (hop ?? r.hop) === r.hop);
-  const bad = items.filter((r) => r.invalid > 0);
-  const all = (of) => items.reduce((n, r) => n + r[of], 0);
+export function schemasIn(s, from, to, now, hop, step = 60) {
+  const each = s.stream !== 'orders' ? [] : windowsIn(s, from, Math.min(to, now), now, edgesOf(s).at(-1)).filter((w) => w.delivered > 0).map((w) => schemaRow(s, w, now)).filter((r) => (hop ?? r.hop) === r.hop);
+  const items = summed(each, from, step);
+  const windows = windowsIn(s, from, Math.min(to, now), now, edgesOf(s).at(-1));
+  const hops = [{ hop: s.hops.at(-1), ...standing(windows.map((w) => [w])) }];
+  const bad = each.filter((r) => r.invalid > 0);
+  const all = (of) => each.reduce((n, r) => n + r[of], 0);
   const versions = items.length === 0 ? [] : [
     { hop: items[0].hop, schema: 'orders', version: '7', first: items[0].start, last: items.at(-1).start, events: all('ok') + all('invalid'), ok: all('ok'), invalid: all('invalid'), deprecated: 0 },
     ...(bad.length === 0 ? [] : [{ hop: items[0].hop, schema: 'orders', version: '5', first: bad[0].start, last: bad.at(-1).start, events: all('deprecated'), ok: 0, invalid: 0, deprecated: all('deprecated') }]),
   ];
-  return { items, versions };
+  return { items, versions, hops };
 }
 
 /** GET /streams/{stream}/samples: one for each window that broke the schema; its payload looks like markup. */

@@ -1,7 +1,8 @@
 // What the first page says of open incidents, in a real browser.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { axe, given, launch, open, serve } from './browser.mjs';
+import { incidentsAt } from '../dev/world.mjs';
+import { axe, given, launch, open, serve, worldNow } from './browser.mjs';
 
 const made = { skip: given !== null && 'needs the made-up world' };
 let browser;
@@ -58,4 +59,15 @@ test('incidents fit a narrow screen', made, async (t) => {
   await lines(page).first().waitFor();
   const wide = await page.evaluate(() => document.querySelector('.calls').scrollWidth <= document.documentElement.clientWidth);
   assert.ok(wide);
+});
+
+test('an incident whose evidence is slow is there without it, and may be looked at again', made, async (t) => {
+  const i = incidentsAt(worldNow).find((one) => one.cause === 'loss');
+  const { page, server } = await visit(t, { incidents: [{ ...i, hintsReason: 'evidence is slow' }] });
+  await page.goto(`${server.url}/incidents/${i.id}`);
+  await page.getByText('Not known now: evidence is slow.').waitFor();
+  await page.getByRole('heading', { name: 'What happened' }).waitFor();
+  server.state.incidents = [i];
+  await page.getByRole('button', { name: 'Look again' }).click();
+  await page.getByText(/produced on web-17/).first().waitFor();
 });

@@ -1,21 +1,12 @@
 // Latency, of one window and over time, in a real browser.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { latencyIn } from '../dev/signals.mjs';
-import { axe, given, launch, open, serve, worldNow } from './browser.mjs';
+import { serve, worldNow } from './browser.mjs';
+import { everyView, made, sound, world } from './made.mjs';
 
-const made = { skip: given !== null && 'needs the made-up world' };
 const hour = 'from=2026-11-22T12:00:00Z&to=2026-11-22T13:00:00Z';
-let browser;
-let server;
-before(async () => { browser = await launch(); server = await serve(); });
-after(async () => { await browser?.close(); server?.close(); });
-
-async function visit(t, path, view, to = server) {
-  const at = await open(browser, to, path, view);
-  t.after(() => at.close());
-  return { ...at, heading: (text) => at.page.getByRole('heading', { level: 1, name: text }).waitFor() };
-}
+const { visit, url } = world();
 
 const column = (page, name) => page.getByRole('list', { name: 'Columns of the heatmap' }).getByRole('link', { name });
 
@@ -46,7 +37,7 @@ test('a percentile that has not arrived is no number', made, async (t) => {
   await heading(/^More than 1.% of the events of telemetry .* have not arrived at lake: 6.200 of .*; half were there within/);
   const cells = await page.getByRole('row').filter({ hasText: 'lake, end to end' }).getByRole('cell').allTextContents();
   assert.deepEqual(cells.slice(2, 4), ['not arrived', 'not arrived']);
-  await page.goto(`${server.url}/h/telemetry/2026-11-22T07?show=all`);
+  await page.goto(url(`/h/telemetry/2026-11-22T07?show=all`));
   const window = page.getByRole('row').filter({ hasText: '07:45–07:46' }).filter({ hasText: 'agent → lake' });
   await window.getByText('not arrived').waitFor();
 });
@@ -92,21 +83,40 @@ test('a time with too many windows for a heatmap has its figures all the same, a
 test('a stream without events, one that is not there, and an edge that is not there say so', made, async (t) => {
   const { page, heading } = await visit(t, '/latency/signups');
   await heading(/^No hop measured how late the events of signups produced .* were\.$/);
-  await page.goto(`${server.url}/latency/nobody`);
+  await page.goto(url(`/latency/nobody`));
   await heading('There is no stream nobody: no report has named it.');
-  await page.goto(`${server.url}/latency/flights?${hour}&of=no..where`);
+  await page.goto(url(`/latency/flights?${hour}&of=no..where`));
   await heading(/^flights has no edge or hop “no\.\.where”/);
 });
 
-for (const size of ['wide', 'narrow']) {
-  for (const theme of ['light', 'dark']) {
-    test(`axe finds nothing on the latency page and nothing is wider than it: ${size}, ${theme}`, made, async (t) => {
-      const { page, faults } = await visit(t, `/latency/flights?${hour}`, { size, theme });
-      await page.getByRole('list', { name: 'Columns of the heatmap' }).waitFor();
-      await page.getByText(/View the heatmap as a table/).click();
-      assert.deepEqual(await axe(page), []);
-      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth) <= 0, 'wider than the page');
-      assert.deepEqual(faults, []);
-    });
-  }
-}
+test('a headline over windows that are not closed counts them', made, async (t) => {
+  const { heading } = await visit(t, '/latency/flights');
+  await heading(/were at sink within .*; \d+ of 60 windows not closed\.$/);
+});
+
+test('an edge on which nothing came for a week says so', made, async (t) => {
+  const silent = { edge: 'app..relay', nothingSince: '2026-11-15T14:20:30Z', ageMillis: 604_800_000, ageAtLeastMillis: 604_800_000 };
+  const own = await serve({ latency: (s, q) => ({ ...latencyIn(s, Date.parse(q.get('from')), Date.parse(q.get('to')), worldNow), freshness: [silent] }) });
+  t.after(() => own.close());
+  const { page } = await visit(t, `/latency/flights?${hour}`, {}, own);
+  await page.getByRole('row', { name: /app → relay nothing delivered in 7 days/ }).waitFor();
+});
+
+test('an edge of several says what is its own', made, async (t) => {
+  const shared = (w) => (w.edge === 'relay..sink' ? { ...w, ofHop: true, arrived: 777 } : w);
+  const own = await serve({ latency: (s, q) => { const all = latencyIn(s, Date.parse(q.get('from')), Date.parse(q.get('to')), worldNow); return { ...all, items: all.items.map(shared), whole: all.whole.map(shared) }; } });
+  t.after(() => own.close());
+  const { page } = await visit(t, `/latency/flights?${hour}`, {}, own);
+  await page.getByText(/the times of relay → sink are of all that the hop took over/).waitFor();
+  assert.match(await page.getByRole('row').filter({ hasText: 'relay → sink' }).first().textContent(), /777/);
+});
+
+everyView(({ size, theme }) => {
+  test(`axe finds nothing on the latency page and nothing is wider than it: ${size}, ${theme}`, made, async (t) => {
+    const { page, faults } = await visit(t, `/latency/flights?${hour}`, { size, theme });
+    await page.getByRole('list', { name: 'Columns of the heatmap' }).waitFor();
+    await page.getByText(/View the heatmap as a table/).click();
+    await sound(page, '/latency/flights');
+    assert.deepEqual(faults, []);
+  });
+});

@@ -1,20 +1,10 @@
 // Schemas and samples, of one window and over time, in a real browser.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { axe, given, launch, open, serve } from './browser.mjs';
+import { test } from 'node:test';
+import { everyView, made, sound, world } from './made.mjs';
 
-const made = { skip: given !== null && 'needs the made-up world' };
 const hour = 'from=2026-11-22T11:00:00Z&to=2026-11-22T12:00:00Z';
-let browser;
-let server;
-before(async () => { browser = await launch(); server = await serve(); });
-after(async () => { await browser?.close(); server?.close(); });
-
-async function visit(t, path, view, to = server) {
-  const at = await open(browser, to, path, view);
-  t.after(() => at.close());
-  return { ...at, heading: (text) => at.page.getByRole('heading', { level: 1, name: text }).waitFor() };
-}
+const { visit, url } = world();
 
 const column = (page, name) => page.getByRole('list', { name: 'Windows over time' }).getByRole('link', { name });
 
@@ -40,7 +30,7 @@ test('samples are text whatever is in them, and a reason shows only its own', ma
   await page.waitForURL(/reason=/);
   await page.getByRole('heading', { name: 'Samples of warehouse: /amount: expected number' }).waitFor();
   assert.equal(await page.locator('.samples > li').count(), 6);
-  await page.goto(`${server.url}/schemas/orders?${hour}&reason=other&schema=orders`);
+  await page.goto(url(`/schemas/orders?${hour}&reason=other&schema=orders`));
   await page.getByText(/^None is kept/).waitFor();
   assert.deepEqual(faults, []);
 });
@@ -57,23 +47,34 @@ test('the picture is a table too, and the arrow keys move in it', made, async (t
 test('a stream that nobody checks, a window that nobody checked, and a stream that is not there say so', made, async (t) => {
   const { page, heading } = await visit(t, `/schemas/flights?${hour}`);
   await heading(/^No hop checked the schemas of the events of flights produced 11:00–12:00 UTC/);
-  await page.goto(`${server.url}/schemas/nobody`);
+  await page.goto(url(`/schemas/nobody`));
   await heading('There is no stream nobody: no report has named it.');
-  await page.goto(`${server.url}/w/flights/2026-11-22T12:09:00Z?edge=relay..sink`);
+  await page.goto(url(`/w/flights/2026-11-22T12:09:00Z?edge=relay..sink`));
   await page.getByText('sink checked no schema in this window.').waitFor();
 });
 
-for (const size of ['wide', 'narrow']) {
-  for (const theme of ['light', 'dark']) {
-    test(`axe finds nothing where schemas are told of, and nothing is wider than the page: ${size}, ${theme}`, made, async (t) => {
-      const { page, faults } = await visit(t, `/schemas/orders?${hour}`, { size, theme });
-      for (const path of [`/schemas/orders?${hour}`, '/w/orders/2026-11-22T11:12:00Z?edge=agent..warehouse']) {
-        await page.goto(server.url + path);
-        await page.locator('.samples > li').first().waitFor();
-        assert.deepEqual(await axe(page), [], path);
-        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth) <= 0, `${path} is wider than the page`);
-      }
-      assert.deepEqual(faults, []);
-    });
-  }
-}
+test('a day of schemas is one picture of few rows, whose columns lead to shorter times', made, async (t) => {
+  const { page, heading } = await visit(t, '/schemas/orders?from=2026-11-21T12:00:00Z&to=2026-11-22T12:00:00Z');
+  const asked = [];
+  page.on('request', (r) => { if (r.url().includes('/schemas?')) asked.push(r.url()); });
+  await heading(/181 break their schema/);
+  await page.reload();
+  await heading(/181 break their schema/);
+  assert.ok(asked.length > 0 && asked.every((u) => u.includes('step=1200') && !u.includes('cursor=')), asked.join('\n'));
+  await page.getByText(/^View as table, 1.\d{3} windows in 72 rows/).waitFor();
+  await column(page, /^11:00–11:20 UTC: .* invalid/).click();
+  await page.waitForURL(/from=.*&to=/);
+  await heading(/produced 11:00–11:20 UTC on 22 Nov 2026/);
+});
+
+everyView(({ size, theme }) => {
+  test(`axe finds nothing where schemas are told of, and nothing is wider than the page: ${size}, ${theme}`, made, async (t) => {
+    const { page, faults } = await visit(t, `/schemas/orders?${hour}`, { size, theme });
+    for (const path of [`/schemas/orders?${hour}`, '/w/orders/2026-11-22T11:12:00Z?edge=agent..warehouse']) {
+      await page.goto(url(path));
+      await page.locator('.samples > li').first().waitFor();
+      await sound(page, path);
+    }
+    assert.deepEqual(faults, []);
+  });
+});

@@ -9,7 +9,7 @@ export interface Step { at: string; what: string; who?: string; text?: string; a
 export interface Call extends Incident { into?: string; ackedAt?: string; quiet?: boolean }
 
 export interface IncidentDetail extends Call {
-  verdicts: Window[] | null; timeline: Step[] | null; hints?: Hint[] | null; hours?: string[] | null; hops?: string[] | null;
+  verdicts: Window[] | null; timeline: Step[] | null; hints?: Hint[] | null; hintsReason?: string; hours?: string[] | null; hops?: string[] | null;
 }
 
 export interface Silence {

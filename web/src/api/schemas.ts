@@ -1,4 +1,5 @@
 // The JSON shapes of /streams/{stream}/schemas and /samples.
+import type { Standing } from '../text/standing';
 import type { Page } from './types';
 
 export type OutcomeWord = 'OK' | 'INVALID' | 'UNKNOWN_SCHEMA' | 'UNDECODABLE' | 'DEPRECATED';
@@ -12,7 +13,8 @@ export interface SchemaEdge { edge: string; state: string; expected: number; del
 
 export interface Outcomes { checked: number; ok: number; invalid: number; unknownSchema: number; undecodable: number; deprecated: number }
 
-export interface SchemaWindow extends Outcomes {
+/** One window, or as many in a row as `seconds` are long. */
+export interface SchemaWindow extends Outcomes, Standing {
   start: string; seconds: number; hop: string; sentence: string; produced: number; edges: SchemaEdge[] | null;
   counts: SchemaCount[] | null; sources: HostCount[] | null; emitters: HostCount[] | null;
 }
@@ -21,7 +23,10 @@ export interface SchemaVersion {
   hop: string; schema?: string; version?: string; first: string; last: string; events: number; ok: number; invalid: number; deprecated: number; other?: number;
 }
 
-export interface SchemasPage extends Page<SchemaWindow> { versions: SchemaVersion[] | null }
+export interface SchemasPage extends Page<SchemaWindow> { versions: SchemaVersion[] | null; hops?: SchemaHop[] }
+
+/** How many windows of a hop may still change, whether or not it checks schemas. */
+export interface SchemaHop extends Standing { hop: string }
 
 /** One event that broke its schema; the hop that checked it masked its payload. */
 export interface Sample {

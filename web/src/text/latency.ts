@@ -31,7 +31,10 @@ export function figure(q: Quantile | undefined): string {
 }
 
 /** How many events a distribution speaks of. */
-export const total = (d: Distribution): number => d.measured + d.negative + d.notArrived;
+export const total = (d: Distribution): number => came(d) + d.notArrived;
+
+/** How many of them arrived, whether or not anybody told when. */
+export const came = (d: Distribution): number => d.arrived ?? d.measured + d.negative + (d.untold ?? 0);
 
 /** The bound of the figures' error, rounded up to tenths of a percent. */
 export const errorText = (share: number): string => `${Math.ceil(share * 1000 - 1e-9) / 10}${thin}%`;

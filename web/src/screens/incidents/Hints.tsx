@@ -2,7 +2,8 @@ import type { Hint, IncidentDetail } from '../../api/incidents';
 import { count, percent } from '../../text/numbers';
 
 /** What the events have in common, what accounts for most first. */
-export function Hints({ incident: i }: { incident: IncidentDetail }) {
+export function Hints({ incident: i, again }: { incident: IncidentDetail; again: () => void }) {
+  if (i.hints === undefined && i.hintsReason !== undefined) return <Slow reason={i.hintsReason} again={again} />;
   if (i.hints === undefined) return null;
   const all = i.hints ?? [];
   return (
@@ -24,5 +25,15 @@ function Line({ hint: h }: { hint: Hint }) {
       <span class="hint-bar" aria-hidden="true"><i style={{ width: `${share * 100}%` }} /><u style={{ left: `${Math.min(1, h.share) * 100}%` }} /></span>
       <small>{count(h.events)} of {count(h.of)}, {percent(h.events, h.of)}; of all events {percent(Math.floor(h.share * 100_000), 100_000)}</small>
     </li>
+  );
+}
+
+/** The evidence did not come in time; the rest of the incident does not wait for it. */
+function Slow({ reason, again }: { reason: string; again: () => void }) {
+  return (
+    <section aria-labelledby="hints">
+      <h2 id="hints">What they have in common</h2>
+      <p class="none">Not known now: {reason}. <button type="button" onClick={again}>Look again</button></p>
+    </section>
   );
 }

@@ -55,7 +55,7 @@ function Told({ incident: i, again }: { incident: IncidentDetail; again: () => v
         <div><dt>Looked after by</dt><dd>{i.ackedBy ?? 'nobody'}{i.ackedAt !== undefined && <small> since {instant(i.ackedAt)}</small>}</dd></div>
       </dl>
       {i.state === 'open' && <Ack id={i.id} done={again} />}
-      <Hints incident={i} />
+      <Hints incident={i} again={again} />
       <Touched incident={i} />
       <Timeline incident={i} />
       {i.state === 'open' && <Silences refresh={changes} stream={i.stream} edge={i.edge} changed={again} />}

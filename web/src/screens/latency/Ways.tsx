@@ -1,11 +1,11 @@
 import type { LatencyOf, Quantile } from '../../api/latency';
 import { Table, type ColumnHead } from '../../parts/Table';
 import { withView } from '../../router/router';
-import { errorText, figure, wayKey, wayText } from '../../text/latency';
-import { count } from '../../text/numbers';
+import { came, errorText, figure, wayKey, wayText } from '../../text/latency';
+import { count, listed } from '../../text/numbers';
 
 const n = (text: string): ColumnHead => ({ text, number: true });
-export const figureHeads = [n('p50'), n('p95'), n('p99'), n('Max'), n('Measured'), n('Not arrived'), n('Before production')];
+export const figureHeads = [n('p50'), n('p95'), n('p99'), n('Max'), n('Arrived'), n('Not arrived'), n('Before production'), n('Nobody said when')];
 
 /** A figure in its cell; what has not arrived is words in the colour of what is awaited. */
 export const Figure = ({ of }: { of: Quantile | undefined }) => <td class={of?.notArrived === true ? 'n pending' : 'n'}>{figure(of)}</td>;
@@ -15,9 +15,10 @@ export function FigureCells({ of: d }: { of: LatencyOf }) {
   return (
     <>
       <Figure of={d.p50} /><Figure of={d.p95} /><Figure of={d.p99} /><Figure of={d.max} />
-      <td class="n">{count(d.measured)}</td>
+      <td class="n">{count(came(d))}</td>
       <td class={d.notArrived > 0 ? 'n pending' : 'n'}>{d.notArrivedAtMost === true && d.notArrived > 0 ? '≤ ' : ''}{count(d.notArrived)}</td>
-      <td class="n">{count(d.negative)}</td>
+      <td class="n">{d.ofHop === true ? '–' : count(d.negative)}</td>
+      <td class={(d.untold ?? 0) > 0 ? 'n unknown' : 'n'}>{d.ofHop === true ? '–' : count(d.untold ?? 0)}</td>
     </>
   );
 }
@@ -42,6 +43,7 @@ export function WayNote({ all }: { all: LatencyOf[] }) {
     <p class="aside">
       Since production. Each figure is an upper bound, at most {errorText(Math.max(0, ...all.map((w) => w.relativeError)))} above the true one. What is lost or pending counts as
       not arrived, later than any number. An edge shows the latency of its later hop, not the time it takes by itself.
+      {all.some((w) => w.ofHop === true) && ` Where several edges lead to a hop nobody measures by edge: the times of ${listed(all.filter((w) => w.ofHop === true).map(wayText))} are of all that the hop took over, and only what has arrived and what has not is of the edge alone.`}
     </p>
   );
 }

@@ -1,12 +1,12 @@
 import { useAnswer, type Answer } from '../../api/answer';
 import { getPages } from '../../api/client';
-import type { Clock, Freshness, LatencyOf, LatencyPage, LatencyWindow } from '../../api/latency';
+import type { Clock, Freshness, LatencyPage, LatencyWhole, LatencyWindow } from '../../api/latency';
 import { useRefresh } from '../../live/connection';
 import { viewOf, type Range } from '../../parts/range';
 import { hourMs, stamp } from '../../text/time';
 
 /** All that was told of a range, and the range it was asked for. Without windows where these are too many to show. */
-export interface Told { range: Range; windows: LatencyWindow[] | undefined; whole: LatencyOf[]; freshness: Freshness[]; clocks: Clock[] }
+export interface Told { range: Range; windows: LatencyWindow[] | undefined; whole: LatencyWhole[]; freshness: Freshness[]; clocks: Clock[] }
 
 const often = 5_000;
 const seldom = 60_000; // a long range is much to ask for

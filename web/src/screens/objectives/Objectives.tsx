@@ -46,7 +46,7 @@ function Targets({ all }: { all: Objective[] }) {
             <td>{goalText(o)}</td>
             <td class="n">{percent(o.events - o.bad, o.events)}</td>
             <td class="n">{count(o.bad)} / {count(o.events)}</td>
-            <td class={o.budgetLeft <= 0 ? 'n lost' : 'n'}>{leftText(o.budgetLeft)}</td>
+            <td class={o.budgetLeft <= 0 ? 'n lost' : 'n'}>{o.events === 0 ? '–' : leftText(o.budgetLeft)}</td>
             {spans.map((ms) => <td key={ms} class="n">{rateText(o, ms)}</td>)}
             <td class="why">{(o.alarms ?? []).join(', ') || '–'}</td>
           </tr>

@@ -18,6 +18,7 @@ describe('an objective', () => {
   });
   it('says what is left, floored, and never all while something is used up', () => {
     expect([1, 0.9999, 0.5, 0.29, 0, -0.0001, -2.5, -956.4468].map((x) => plain(leftText(x)))).toEqual(['100 %', '99.9 %', '50 %', '29 %', '0 %', '−0.1 %', '−250 %', '−95 644.7 %']);
+    expect(plain(targetText(0.9999999999))).toBe('99.999999 %');
     expect([0.9999, 0.99, 0.29, 1].map((x) => plain(targetText(x)))).toEqual(['99.99 %', '99 %', '29 %', '100 %']);
   });
   it('says what must hold', () => {

@@ -5,8 +5,11 @@ import { count, listed, plural } from '../../text/numbers';
 
 const thin = '\u202f';
 
-/** A target as it was set: 0.9999 is 99.99 %. */
-export const targetText = (share: number): string => `${Number((share * 100).toFixed(6))}${thin}%`;
+/** A target as it was set: 0.9999 is 99.99 %. One below 1 is never rounded up to 100 %. */
+export function targetText(share: number): string {
+  const percent = Number((share * 100).toFixed(6));
+  return `${share < 1 ? Math.min(percent, 99.999999) : percent}${thin}%`;
+}
 
 /** What is left of a budget, floored: 99.9 % is not 100 %, and one that is overdrawn is negative. */
 export function leftText(left: number): string {

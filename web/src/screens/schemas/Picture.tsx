@@ -8,12 +8,13 @@ import { schemasPath, windowPath } from '../../router/router';
 import { count } from '../../text/numbers';
 import { stamp } from '../../text/time';
 import { columnsOf, columnText, mostBad, type SchemaColumn } from './columns';
+import { mostColumns } from './data';
 
 interface Props { stream: string; hop: string; windows: SchemaWindow[]; range: Range }
 
 /** What violates over time, and above it what was not delivered: both say something about the same events. */
 export function Picture({ stream, hop, windows, range }: Props) {
-  const all = columnsOf(windows, range.from, range.to, narrow.value ? 60 : 120);
+  const all = columnsOf(windows, range.from, range.to, narrow.value ? 60 : mostColumns);
   const most = mostBad(all);
   const hint = 'Point at a column, or move with the arrow keys; Enter opens it.';
   const said = useSignal(hint);
@@ -40,7 +41,7 @@ export function Picture({ stream, hop, windows, range }: Props) {
 }
 
 function columnOf(stream: string, hop: string, c: SchemaColumn, most: number): TimeColumn {
-  const only = c.windows.length === 1 ? c.windows[0] : undefined;
+  const only = c.windows.length === 1 && c.windows[0]!.windows <= 1 ? c.windows[0] : undefined;
   const to = only === undefined ? schemasPath(stream, { hop, from: stamp(c.from), to: stamp(c.to) }) : windowPath(stream, only.start, { edge: only.edges?.[0]?.edge });
   return { key: c.from, to, says: columnText(c), inside: <Bars column={c} most={most} /> };
 }

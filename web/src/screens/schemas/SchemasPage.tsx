@@ -41,7 +41,7 @@ function sentenceOf(told: Told, stream: string, hop: string | undefined): Senten
   const of = `the events of ${stream} produced ${spoken(told.range)}`;
   if (hop === undefined) return { paint: absent, text: `No hop checked the schemas of ${of}.` };
   const windows = told.windows.filter((w) => w.hop === hop);
-  return schemasSentence(outcomesOf(windows), deliveryOf(windows), of, hop);
+  return schemasSentence(outcomesOf(windows), deliveryOf(windows), of, hop, told.hops.find((h) => h.hop === hop));
 }
 
 function Body({ told, stream, hop, query }: { told: Told; stream: string; hop: string; query: URLSearchParams }) {

@@ -2,13 +2,13 @@
 import { expect, it } from 'vitest';
 import type { SchemaWindow } from '../../api/schemas';
 import { columnsOf, columnText, mostBad } from './columns';
-import { samplesAddress } from './data';
+import { mostColumns, samplesAddress, stepOf } from './data';
 import { schemasSentence, spaced } from './sentence';
 import { countsOf, deliveryOf, hopOf, hostsOf, outcomesOf } from './sums';
 
 const from = Date.parse('2026-11-22T05:00:00Z');
 const base: SchemaWindow = {
-  start: '2026-11-22T05:00:00Z', seconds: 60, hop: 'sink', sentence: '', produced: 1000, checked: 1000, ok: 1000, invalid: 0, unknownSchema: 0, undecodable: 0, deprecated: 0,
+  start: '2026-11-22T05:00:00Z', seconds: 60, windows: 1, notClosed: 0, hop: 'sink', sentence: '', produced: 1000, checked: 1000, ok: 1000, invalid: 0, unknownSchema: 0, undecodable: 0, deprecated: 0,
   edges: [{ edge: 'app..sink', state: 'complete', expected: 1000, delivered: 1000, lost: 0, pending: 0 }], counts: [], sources: [], emitters: [],
 };
 const at = (minute: number, more: Partial<SchemaWindow> = {}): SchemaWindow => ({ ...base, start: new Date(from + minute * 60_000).toISOString(), ...more });
@@ -66,4 +66,20 @@ it('asks for the samples of a reason as a count has it', () => {
   const asked = new URL(samplesAddress({ stream: 'orders', from: 0, to: 60_000, hop: 'relay', reason: '/amount: expected number' }), 'http://x').searchParams;
   expect(asked.get('reason')).toBe('/amount: expected number');
   expect(new URL(samplesAddress({ stream: 'orders', from: 0, to: 60_000, hop: 'relay' }), 'http://x').searchParams.has('reason')).toBe(false);
+});
+
+it('shows no tick over windows that are not closed, and counts them', () => {
+  const over = (s: object) => schemasSentence(outcomesOf([at(0)]), deliveryOf([at(0)]), 'the events', 'sink', s);
+  expect(over({ windows: 60, notClosed: 0 }).paint?.shape).toBe('tick');
+  expect(over({ windows: 60, notClosed: 3 }).paint?.shape).toBe('hatch');
+  expect(over({ windows: 60, notClosed: 3, unknown: 1 }).paint?.shape).toBe('question');
+  expect(plain(over({ windows: 60, notClosed: 3, unknown: 1 }).text)).toMatch(/; 100 % were delivered; 3 of 60 windows not closed, 1 of them unknown\.$/);
+  const bad = at(0, { invalid: 1, ok: 999 });
+  expect(schemasSentence(outcomesOf([bad]), deliveryOf([bad]), 'the events', 'sink', { windows: 9, notClosed: 1 }).paint?.shape).toBe('cross');
+});
+
+it('asks for no more rows than the picture has columns, however long the time', () => {
+  const hour = 3_600_000;
+  expect(stepOf(hour)).toBeUndefined();
+  for (const hours of [3, 24, 24 * 7]) expect((hours * 3600) / stepOf(hours * hour)!).toBeLessThanOrEqual(mostColumns);
 });

@@ -1,15 +1,22 @@
 import type { Outcomes } from '../../api/schemas';
 import type { Sentence } from '../../parts/Verdict';
-import { violating, worstOf } from '../../state/outcomes';
-import { absent } from '../../state/states';
+import { outcome, violating, worstOf } from '../../state/outcomes';
+import { absent, paint, type Paint } from '../../state/states';
 import { count, listed, percent } from '../../text/numbers';
+import { openText, settled, type Standing } from '../../text/standing';
 import type { Delivery } from './sums';
 
 /** What a hop found of the events' schemas, beside how complete they are; `of` names the events. */
-export function schemasSentence(o: Outcomes, d: Delivery, of: string, hop: string): Sentence {
-  const paint = worstOf(o);
-  if (paint === undefined) return { paint: absent, text: `${hop} checked no schema of ${of}.` };
-  return { paint, text: `${found(o, of, hop)}${old(o)}${arrived(d)}.` };
+export function schemasSentence(o: Outcomes, d: Delivery, of: string, hop: string, s: Partial<Standing> = {}): Sentence {
+  const worst = certain(worstOf(o), s);
+  if (worst === undefined) return { paint: absent, text: `${hop} checked no schema of ${of}${openText(s)}.` };
+  return { paint: worst, text: `${found(o, of, hop)}${old(o)}${arrived(d)}${openText(s)}.` };
+}
+
+/** No tick stands over windows of which more may be known later. */
+function certain(worst: Paint | undefined, s: Partial<Standing>): Paint | undefined {
+  if (worst === undefined || settled(s) || worst.rank > outcome('OK').rank) return worst;
+  return paint((s.unknown ?? 0) > 0 ? 'unknown' : 'settling');
 }
 
 function found(o: Outcomes, of: string, hop: string): string {

@@ -11,8 +11,8 @@ export function TokenPage({ reason }: { reason: string }) {
   const submitted = (e: Event) => {
     e.preventDefault();
     const text = field.current?.value.trim() ?? '';
+    setFault(possible(text) ? '' : 'That is not a token: it is one word of plain letters and digits.');
     if (possible(text)) give(text);
-    else setFault('That is not a token: it is one word of plain letters and digits.');
   };
   return (
     <>
