@@ -70,10 +70,17 @@ func TestOutcomeWithAnUndecidedWindowIsNotGood(t *testing.T) {
 
 func TestAnEventHeldBackIsToBeInTheLatencies(t *testing.T) {
 	o := compare([]plant{{UID: origin.WithSequence(1), Fault: DelayByApp}, {UID: origin.WithSequence(2), Fault: DelayByApp}}, nil)
-	for slow, want := range map[uint64]string{0: "2 missed", 1: "1 missed", 2: "none", 5: "none, 3 others as slow"} {
-		o.Delayed.Slow = slow
-		if got := o.Delayed.difference(); got != want || o.Good() != (slow >= 2) {
-			t.Errorf("2 held back, %d slow: %q, good %v", slow, got, o.Good())
+	for _, c := range []struct {
+		slow   uint64
+		killed bool
+		want   string
+	}{
+		{0, false, "2 missed"}, {1, false, "1 missed"}, {2, false, "none"}, {5, false, "none, 3 others as slow without a kill"},
+		{1, true, "1 missed at least"}, {2, true, "none at least, 0 others as slow after a kill"}, {5, true, "none at least, 3 others as slow after a kill"},
+	} {
+		o.Delayed.Slow = c.slow
+		if got := o.Delayed.difference(c.killed); got != c.want || o.Good() != (c.slow >= 2) {
+			t.Errorf("2 held back, %d slow, killed %v: %q, good %v", c.slow, c.killed, got, o.Good())
 		}
 	}
 }

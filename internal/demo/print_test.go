@@ -23,14 +23,14 @@ func TestRoundTableSetsPlantedBesideNamed(t *testing.T) {
 	}
 	want := `
 Round 1, 05:09:00 to 05:09:20: 40000 events, relay killed 1×, sink killed 1×
-        kind  planted  named by Rollcall         difference
-        lost        1                  1               none
-  duplicated        0                  0               none
-     corrupt        0                  0               none
-    filtered        1                  0  1 missed, 0 false
-     invalid        0                  0               none
-  unexpected        0                  1  0 missed, 1 false
-     delayed        0                  0               none
+        kind  planted  named by Rollcall                                    difference
+        lost        1                  1                                          none
+  duplicated        0                  0                                          none
+     corrupt        0                  0                                          none
+    filtered        1                  0                             1 missed, 0 false
+     invalid        0                  0                                          none
+  unexpected        0                  1                             0 missed, 1 false
+     delayed        0                  0  none at least, 0 others as slow after a kill
 not decided: 2026-11-22T05:09:10Z relay..sink is unknown
 missed: 01020304-0506-8007-8000-000000000002 filtered on relay..sink
 false: 01020304-0506-8007-8000-000000000003 unexpected on relay..sink
