@@ -83,6 +83,7 @@ test('a time with too many windows for a heatmap has its figures all the same, a
 test('a stream without events, one that is not there, and an edge that is not there say so', made, async (t) => {
   const { page, heading } = await visit(t, '/latency/signups');
   await heading(/^No hop measured how late the events of signups produced .* were\.$/);
+  await page.getByRole('row', { name: /nothing delivered in 7 days/ }).first().waitFor();
   await page.goto(url(`/latency/nobody`));
   await heading('There is no stream nobody: no report has named it.');
   await page.goto(url(`/latency/flights?${hour}&of=no..where`));

@@ -17,7 +17,7 @@ export function Clocks({ all }: { all: Clock[] }) {
         {all.map((c) => (
           <tr key={c.host}>
             <th scope="row">{c.host === '' ? 'a host nobody named' : c.host}</th>
-            <td>{clockText(c)}</td>
+            <td class="why">{clockText(c)}</td>
             <td class="n">{signed(c.atLeastAheadMillis)}</td><td class="n">{signed(c.lowestAheadMillis)}</td><td class="n">{c.usualTransitMillis === undefined ? '–' : `+${millis(c.usualTransitMillis)}`}</td>
             <td class="n">{count(c.negative)}</td><td class="n">{count(c.measured)}</td><td class="n">{count(c.reports)}</td>
           </tr>

@@ -5,6 +5,8 @@ import { arrow } from '../../text/edges';
 import { atMost } from '../../text/latency';
 import { day, instant, span } from '../../text/time';
 
+const thin = '\u202f';
+
 /** The newest event that each edge delivered, as exactly as its window, as of now whatever range is shown. */
 export function Freshest({ stream, all }: { stream: string; all: Freshness[] }) {
   return (
@@ -19,7 +21,7 @@ export function Freshest({ stream, all }: { stream: string; all: Freshness[] }) 
               <tr key={f.edge}>
                 <th scope="row">{arrow(f.edge)}</th>
                 <td><a href={windowPath(stream, f.start, { edge: f.edge })}>{day(start)} {span(start, start + (f.seconds ?? 0) * 1000)}</a></td>
-                <td class="n">{f.ageAtLeastMillis === 0 ? '0' : atMost(f.ageAtLeastMillis)}</td><td class="n">{atMost(f.ageMillis)}</td>
+                <td class="n">{f.ageAtLeastMillis === 0 ? `0${thin}s` : atMost(f.ageAtLeastMillis)}</td><td class="n">{atMost(f.ageMillis)}</td>
               </tr>
             );
           })}

@@ -44,13 +44,14 @@ function sentenceOf(told: Told, stream: string, of: string | null): Sentence {
 
 function Body({ told, stream, of }: { told: Told; stream: string; of: string | null }) {
   const way = wayOf(told.whole, of);
-  if (told.whole.length === 0) return <p class="none">Either nothing was produced in this time, or the hops do not report latencies. <a href={withView({ span: '24h', from: undefined, to: undefined })}>The last 24 hours</a> may have some.</p>;
   const windows = way && told.windows?.filter((w) => wayKey(w) === wayKey(way));
+  const nothing = told.whole.length === 0;
   return (
     <>
+      {nothing && <p class="none">Either nothing was produced in this time, or the hops do not report latencies. <a href={withView({ span: '24h', from: undefined, to: undefined })}>The last 24 hours</a> may have some.</p>}
       {way && windows && <Heatmap stream={stream} way={way} windows={windows} range={told.range} />}
       {way && !told.windows && <p class="none">There are too many windows in this time for a heatmap; a shorter time has one. The figures below are of all of them.</p>}
-      <Ways all={told.whole} chosen={way} />
+      {!nothing && <Ways all={told.whole} chosen={way} />}
       {way && windows && <WindowRows stream={stream} way={way} windows={windows} />}
       <Objectives stream={stream} only={['latency', 'timeliness']} />
       <Freshest stream={stream} all={told.freshness} />
