@@ -216,6 +216,7 @@ func TestTheFirstPageOfAMonthDoesNotReadTheMonth(t *testing.T) {
 
 func TestAWindowIsToldWithLatencyAndRevisions(t *testing.T) {
 	f := newFixture(t)
+	f.auditor.verdicts[1].Delivered = 100
 	f.store.latencies = map[store.LatencyKey]latency.Histogram{
 		{Start: testStart, Hop: "agent"}: {Scale: 0, Counts: map[int32]uint64{0: 99, 9: 1}},
 		{Start: testStart, Hop: "sink"}:  {Counts: map[int32]uint64{20: 1}},

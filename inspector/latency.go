@@ -15,8 +15,9 @@ var (
 )
 
 // percentiles tells the latency of a window's row: each figure is the upper bound of the bucket that holds it, so that it
-// never says less than was measured. It returns nil where nothing was measured.
-func percentiles(h latency.Histogram) *api.Latency {
+// never says less than was measured. So many as are delivered came by the edge, whatever the hop took over on others. It returns nil where nothing was
+// measured.
+func percentiles(h latency.Histogram, delivered uint64) *api.Latency {
 	arrived := h
 	arrived.NotArrived, arrived.Untold = 0, 0
 	at := arrived.Quantiles(thousandths...)
@@ -27,7 +28,7 @@ func percentiles(h latency.Histogram) *api.Latency {
 		P50: at[0].Upper, P95: at[1].Upper, P99: at[2].Upper, Max: at[3].Upper,
 		RelativeError: h.RelativeError(), Negative: h.Negative, NotArrived: h.NotArrived,
 	}
-	for i, v := range h.Quantiles(thousandths...) {
+	for i, v := range h.QuantilesAmong(delivered, thousandths...) {
 		if v.Kind == latency.NotArrived {
 			l.Beyond = append(l.Beyond, figureNames[i])
 		}

@@ -215,3 +215,15 @@ func TestWindowsThatMayStillChangeAreCounted(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// The same in a row of a window: nine thousand events of another edge hid that half of this one's have not arrived.
+func TestARowOfAWindowIsNotDilutedByOtherEdges(t *testing.T) {
+	h := latency.Histogram{Counts: map[int32]uint64{3: 9995}, NotArrived: 5}
+	want := &api.Latency{P50: 16, P95: 16, P99: 16, Max: 16, RelativeError: 1, NotArrived: 5, Beyond: []string{"p95", "p99", "max"}}
+	if d := cmp.Diff(want, percentiles(h, 5)); d != "" {
+		t.Error(d)
+	}
+	if all := percentiles(h, 9995); !slices.Equal(all.Beyond, []string{"max"}) {
+		t.Errorf("of all: %+v", all)
+	}
+}

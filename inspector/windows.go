@@ -144,8 +144,7 @@ func (s *Inspector) withLatency(ctx context.Context, stream string, found []stor
 		w := windowOf(v)
 		h := measured[store.LatencyKey{Start: v.Start.UTC(), Hop: v.Edge.To}]
 		h.NotArrived = missing(&v)
-		h.Deliver(v.Delivered)
-		w.Latency = percentiles(h)
+		w.Latency = percentiles(h, v.Delivered)
 		return w
 	}), nil
 }
