@@ -29,7 +29,7 @@ func configOf(flags cli.Serve) (app.Config, error) {
 		Role: app.Role(flags.Role), Listen: flags.Listen, Data: flags.Data, Debug: flags.DebugListen,
 		Door:         app.Door{Tokens: flags.Tokens, TLSCert: flags.TLSCert, TLSKey: flags.TLSKey, InsecureHTTP: flags.InsecureHTTP},
 		KafkaBrokers: flags.KafkaBrokers, Streams: flags.Streams, Notify: notifyConfig(flags.Notify), Limits: limitsOf(flags.Notify.Limits),
-		SamplesDays: flags.SamplesDays, MetricsStreams: flags.MetricsStreams, Version: version, Log: slog.New(log),
+		SamplesDays: flags.SamplesDays, Retention: store.Retention(flags.Retention), MetricsStreams: flags.MetricsStreams, Version: version, Log: slog.New(log),
 	}
 	config.ClickHouse, err = clickHouseOf(flags)
 	if err == nil {

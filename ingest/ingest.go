@@ -68,7 +68,7 @@ func (c Config) withDefaults() Config {
 	if c.Limits == (wire.Limits{}) {
 		c.Limits = wire.DefaultLimits()
 	}
-	setDefault(&c.BackfillAge, 30*24*time.Hour)
+	setDefault(&c.BackfillAge, store.OldestReport*24*time.Hour)
 	setDefault(&c.Linger, 50*time.Millisecond)
 	setDefault(&c.BatchReports, 5000)
 	setDefault(&c.BatchBytes, 32<<20)

@@ -77,7 +77,7 @@ func (p *pass) keepIncidents(ctx context.Context, next []store.Incident) error {
 // touched lists the windows judged that are bad or may once have been: a complete window at its first revision never was.
 func (w *work) touched(standing map[store.WindowKey][]store.Verdict) []store.Verdict {
 	var touched []store.Verdict
-	for start := range w.windows {
+	for _, start := range slices.Concat(slices.Collect(maps.Keys(w.windows)), slices.Collect(maps.Keys(w.past))) {
 		for _, v := range standing[store.WindowKey{Stream: w.stream, Start: start}] {
 			marks := watchesMarks(&w.settings) && v.Settled() && v.Invalid+v.Corrupt+v.Duplicated > 0
 			if v.State == store.Unknown || v.State == store.Incomplete || v.Revision > 1 || marks {

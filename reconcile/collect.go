@@ -22,12 +22,19 @@ type work struct {
 	since    time.Time   // earliest sentAt of the new reports; zero when there are none
 	derived  []time.Time // windows to be examined whether a report mentions them or not; their grace has passed
 	running  []time.Time // later windows that have begun, to be judged if a report mentions them
+
+	kept    time.Time          // windows before it are judged no more: see expired.go
+	past    map[time.Time]bool // such windows that were left open, and whether a report speaks of them that was never judged
+	forgone []time.Time        // those of past that were never examined
 }
 
 // take decides on one mark: the stream's own and those of windows that are due or young are worked on now. An old window that only new
 // reports can change is looked at within a minute of such a report, since that needs all history from it on.
 func (w *work) take(m store.Mark, reported bool) {
 	switch {
+	case !m.Start.IsZero() && m.Start.Before(w.kept):
+		w.marks = append(w.marks, m)
+		w.past[m.Start] = w.past[m.Start] || m.Due.IsZero()
 	case m.Start.IsZero() || !m.Due.After(w.now) || w.now.Sub(m.Start) < recent:
 		w.marks = append(w.marks, m)
 		if !m.Start.IsZero() {
@@ -70,11 +77,18 @@ func (w *work) horizon() time.Time {
 	return horizon
 }
 
+func (p *pass) newWork(stream string) *work {
+	now := p.clock(stream)
+	return &work{
+		stream: stream, now: now, windows: map[time.Time]bool{}, torn: map[time.Time]time.Time{}, kept: now.Add(-judgedFor), past: map[time.Time]bool{},
+	}
+}
+
 // collect finds the windows to be judged: those marked, those not closed, and those that a report sent so early may change.
 func (p *pass) collect(ctx context.Context, due []store.Mark) error {
 	for _, m := range due {
 		if p.streams[m.Stream] == nil {
-			p.streams[m.Stream] = &work{stream: m.Stream, now: p.clock(m.Stream), windows: map[time.Time]bool{}, torn: map[time.Time]time.Time{}}
+			p.streams[m.Stream] = p.newWork(m.Stream)
 		}
 	}
 	names := slices.Sorted(maps.Keys(p.streams))
@@ -97,7 +111,9 @@ func (p *pass) collect(ctx context.Context, due []store.Mark) error {
 			return err
 		}
 		for _, k := range bound {
-			p.streams[k.Stream].windows[k.Start] = true
+			if w := p.streams[k.Stream]; !k.Start.Before(w.kept) {
+				w.windows[k.Start] = true
+			}
 		}
 	}
 	for stream, t := range since {
@@ -119,33 +135,39 @@ func (p *pass) collectDerived(ctx context.Context, names []string) error {
 	for _, name := range names {
 		w := p.streams[name]
 		w.progress, w.settings = progress[name], settings[name]
-		w.derived, w.running = w.unexamined()
+		w.derived, w.running, w.forgone = w.unexamined()
+		for _, start := range w.forgone {
+			w.past[start] = true
+		}
 	}
 	return nil
 }
 
 // unexamined lists the windows from Examined on that have begun, in two parts: those whose grace has passed, and those later. It begins earlier
-// where a new report was sent so early that it may change what was found.
-func (w *work) unexamined() (ended, running []time.Time) {
+// where a new report was sent so early that it may change what was found. Apart from them are those that nobody examined in time.
+func (w *work) unexamined() (ended, running, forgone []time.Time) {
 	p, s := w.progress, w.settings
 	if p.Earliest.IsZero() {
-		return nil, nil
+		return nil, nil, nil
 	}
 	start := later(p.Earliest, p.Examined)
 	if back := w.since.Add(-p.Reach); !w.since.IsZero() && back.Before(start) {
 		length := time.Duration(s.Seconds(back)) * time.Second
 		start = later(p.Earliest, back.Truncate(length).Add(-length))
 	}
-	for !start.After(w.now) && len(ended) < maxDerived {
+	for !start.After(w.now) && len(ended)+len(forgone) < maxDerived {
 		end := start.Add(time.Duration(s.Seconds(start)) * time.Second)
-		if end.Add(s.Grace).After(w.now) {
+		switch {
+		case end.Add(s.Grace).After(w.now):
 			running = append(running, start)
-		} else {
+		case !start.Before(w.kept):
 			ended = append(ended, start)
+		case !start.Before(p.Examined):
+			forgone = append(forgone, start)
 		}
 		start = end
 	}
-	return ended, running
+	return ended, running, forgone
 }
 
 // groups parts the streams into one group that needs only recent history and the others one by one.

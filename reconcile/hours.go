@@ -41,6 +41,7 @@ func (r *Reader) Hours(ctx context.Context, streams []string, from, to, now time
 		byHour[k] = append(byHour[k], e)
 	}
 	var hours []store.Hour
+	shown := shownFrom(r.retention, now)
 	for _, stream := range streams {
 		p := progress[stream]
 		if p.Earliest.IsZero() {
@@ -49,7 +50,11 @@ func (r *Reader) Hours(ctx context.Context, streams []string, from, to, now time
 		for start := later(from, p.Earliest.Truncate(time.Hour)); start.Before(to) && !start.After(now); start = start.Add(time.Hour) {
 			all := byHour[store.WindowKey{Stream: stream, Start: start}]
 			sums := required(all, settings[stream])
+			if start.Before(shown) && len(sums) == 0 {
+				continue
+			}
 			hours = append(hours, rollUp(start, sums, lacking(all, settings[stream]), p, settings[stream], firstEdge(hops[stream], settings[stream]), now))
+			lapse(&hours[len(hours)-1], r.retention, now)
 		}
 	}
 	return hours, nil
@@ -224,6 +229,7 @@ func (r *Reader) HourOfEdge(ctx context.Context, stream string, hour time.Time, 
 	if h.State == store.Open || h.State == store.Settling {
 		h.Next = end.Add(s.Grace)
 	}
+	lapse(&h, r.retention, now)
 	return h, open, nil
 }
 
@@ -284,6 +290,7 @@ func (r *Reader) rejudged(ctx context.Context, progress map[string]store.Progres
 
 // unjudged finds the first window that has no edge, so that nothing was compared.
 func (r *Reader) unjudged(ctx context.Context, k known, firstEdge time.Time) (time.Time, bool, error) {
+	k.progress.Earliest = later(k.progress.Earliest, k.shown)
 	if !edgeless(k.progress.Earliest, firstEdge, k.settings) {
 		return time.Time{}, false, nil
 	}
@@ -350,6 +357,7 @@ func (r *Reader) blank(ctx context.Context, s store.Settings, hour, now time.Tim
 		return false, err
 	}
 	k := known{settings: s, progress: store.Progress{Earliest: later(hour, progress[s.Stream].Earliest)}}
+	k.expire(r.retention, now)
 	start, there, err := r.unjudged(ctx, k, firstEdge(hops[s.Stream], s))
 	return there && start.Before(hour.Add(time.Hour)) && !start.After(now), err
 }

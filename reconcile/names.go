@@ -34,6 +34,7 @@ func (r *Reader) Named(
 	var how how
 	if i := slices.IndexFunc(before[w.key()], func(v store.Verdict) bool { return v.Edge == edge }); i >= 0 {
 		how = w.how(edge, !before[w.key()][i].FirstClosed.IsZero())
+		how.idempotent = how.idempotent || w.past && before[w.key()][i].Redelivered > 0
 		how.closed = how.closed || w.torn && before[w.key()][i].Closed() // the names of what stands, until more is known
 	} else {
 		how = w.how(edge, false)

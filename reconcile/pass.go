@@ -123,6 +123,9 @@ func (p *pass) judge(ctx context.Context, group []*work) error {
 	if err != nil {
 		return err
 	}
+	if err := p.sayPast(ctx, group, histories, before); err != nil {
+		return err
+	}
 	if err := p.callOut(ctx, group, before); err != nil {
 		return err
 	}
@@ -254,8 +257,8 @@ func (w *window) key() store.WindowKey {
 	return store.WindowKey{Stream: w.h.Settings.Stream, Start: time.UnixMilli(w.start).UTC()}
 }
 
-// mentioned says whether any report mentions the window.
-func (w *window) mentioned() bool { return len(w.h.mentions[w.start]) > 0 }
+// mentioned says whether any report mentions the window, or may have once.
+func (w *window) mentioned() bool { return w.past || len(w.h.mentions[w.start]) > 0 }
 
 // changed returns the verdicts to be stored: those that say something else than before.
 func changed(said, before []store.Verdict) []store.Verdict {
@@ -297,8 +300,8 @@ func (p *pass) advance(ctx context.Context, group []*work, standing map[store.Wi
 			}
 		}
 		old, next = append(old, w.marks...), append(next, w.later...)
-		if n := len(w.derived); n > 0 {
-			last := w.derived[n-1]
+		if all := slices.Concat(w.forgone, w.derived); len(all) > 0 {
+			last := all[len(all)-1]
 			w.progress.Examined = last.Add(time.Duration(w.settings.Seconds(last)) * time.Second)
 		}
 		w.progress.Stream = w.stream

@@ -31,16 +31,26 @@ type ReaderStore interface {
 }
 
 // Reader answers questions about windows by the same rules by which a pass judges them. It writes nothing.
-type Reader struct{ store ReaderStore }
+type Reader struct {
+	store     ReaderStore
+	retention store.Retention
+}
 
-// NewReader returns a Reader over s.
+// NewReader returns a Reader over s, of which all is kept for its default term.
 func NewReader(s ReaderStore) *Reader { return &Reader{store: s} }
+
+// Keeping returns the reader of a store that keeps things as r says.
+func (r *Reader) Keeping(retention store.Retention) *Reader {
+	return &Reader{store: r.store, retention: retention}
+}
 
 // known is what one question needs of one stream.
 type known struct {
 	settings store.Settings
 	progress store.Progress
 	history  *history
+	kept     time.Time // windows before it are judged no more
+	shown    time.Time // see shownFrom
 }
 
 // know reads a stream with its history since an instant (or since it was last examined, where that is earlier). It is false when no
@@ -60,6 +70,7 @@ func (r *Reader) know(ctx context.Context, stream string, since, now time.Time) 
 		return k, false, nil
 	}
 	k.settings, k.progress = settings[stream], p
+	k.expire(r.retention, now)
 	if since.IsZero() || (!p.Examined.IsZero() && p.Examined.Before(since)) {
 		since = p.Examined
 	}
@@ -123,7 +134,7 @@ func (r *Reader) Windows(ctx context.Context, stream string, from, to, now time.
 func (k *known) starts(from, to, now time.Time) func(yield func(time.Time) bool) {
 	return func(yield func(time.Time) bool) {
 		start := k.progress.Earliest
-		if from.After(start) {
+		if from = later(from, k.shown); from.After(start) {
 			length := time.Duration(k.settings.Seconds(from)) * time.Second
 			start = from.Truncate(length)
 			if start.Before(from) {
@@ -144,6 +155,9 @@ func (k *known) starts(from, to, now time.Time) func(yield func(time.Time) bool)
 func (k *known) derive(start, now time.Time) []store.Verdict {
 	if start.Before(k.progress.Examined) {
 		return k.empty(start)
+	}
+	if start.Before(k.kept) {
+		return k.history.unknown(start, now)
 	}
 	w := k.history.judgeWindow(start, now)
 	if w.mentioned() {
@@ -195,6 +209,9 @@ func (r *Reader) open(ctx context.Context, stream string, start, now time.Time, 
 			return nil, err
 		}
 		w = k.history.judgeWindow(start, now)
+		if start.Before(k.kept) {
+			return w, r.reopen(ctx, w, read)
+		}
 		if err := read(w); err != nil {
 			return nil, err
 		}
@@ -206,6 +223,16 @@ func (r *Reader) open(ctx context.Context, stream string, start, now time.Time, 
 		}
 	}
 	return w, nil
+}
+
+// reopen has the rolls read of a window that is judged no more.
+func (r *Reader) reopen(ctx context.Context, w *window, read func(*window) error) error {
+	stands, err := r.store.VerdictsOf(ctx, []store.WindowKey{w.key()})
+	if err != nil {
+		return err
+	}
+	w.settle(stands[w.key()])
+	return read(w)
 }
 
 // Evidence returns what the verdict of a window rests on, of the hops up to the edge's later one or of all. It is false

@@ -163,6 +163,7 @@ func (h *history) addEmitters(known map[hopEmitter]*store.Emitter, reports []*re
 	for _, r := range reports {
 		e := obtain(hopEmitter{r.Hop, r.Emitter}, r.Epoch)
 		e.add(r)
+		h.lanesOf(hopEpoch{r.Hop, r.Epoch}).noteFirst(r)
 		if !r.Ended {
 			h.lanesOf(hopEpoch{r.Hop, r.Epoch}).add(r)
 		}
@@ -179,6 +180,22 @@ func (l *lanes) add(r *report) {
 				l.stated = map[string]*report{}
 			}
 			l.stated[name] = r
+		}
+	}
+}
+
+// noteFirst takes a report into the summary, which was read before it: a hop is there, and comes after others, as soon as a report says so.
+func (l *lanes) noteFirst(r *report) {
+	l.summary.FirstSent = min(l.summary.FirstSent, r.SentAt)
+	for _, hop := range r.After {
+		if at, known := l.summary.AfterFirst[hop]; !known || r.SentAt < at {
+			first := map[string]int64{hop: r.SentAt}
+			for other, at := range l.summary.AfterFirst {
+				if other != hop {
+					first[other] = at
+				}
+			}
+			l.summary.AfterFirst = first
 		}
 	}
 }

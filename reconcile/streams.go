@@ -111,6 +111,7 @@ func (r *Reader) watermarks(
 		since[stream] = p.Earliest
 		marks[stream] = later(p.Earliest, p.Examined)
 		k := known{settings: settings[stream], progress: p}
+		k.expire(r.retention, now)
 		if rejudged[stream] {
 			marks[stream] = p.Earliest
 			continue

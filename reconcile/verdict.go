@@ -27,6 +27,7 @@ type window struct {
 	now     time.Time
 	closing *closing
 	content content
+	past    bool // it is judged no more: see expired.go
 	torn    bool // rolls are stored of a report that was not read: see holdTorn
 }
 

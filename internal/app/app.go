@@ -46,6 +46,7 @@ type Config struct {
 	Streams      map[string]api.Settings
 	Notify       notify.Config // who is told of incidents
 	SamplesDays  int           // how long samples are kept; 0: 7
+	Retention    store.Retention
 	Limits       Limits        // over what they are told of this server's own health
 	// MetricsStreams is how many streams have series of their own in the metrics; 0 and less: none.
 	MetricsStreams int
@@ -273,7 +274,7 @@ func (a *App) startReconciler(ctx context.Context) error {
 
 // startNotifier comes before the reconciler, so that it stops after it: what the last pass found may still be told.
 func (a *App) startNotifier(ctx context.Context) error {
-	reader := reconcile.NewReader(a.store)
+	reader := reconcile.NewReader(a.store).Keeping(a.config.Retention)
 	deps := notify.Deps{Store: a.store, Shares: a.member, Names: reader, Hints: reader, Registry: a.registry, Log: a.log, Checks: a.checks()}
 	n, err := notify.New(deps, a.config.Notify)
 	if err != nil {
@@ -286,7 +287,7 @@ func (a *App) startNotifier(ctx context.Context) error {
 
 func (a *App) startFigures(ctx context.Context) error {
 	deps := figures.Deps{
-		Store: a.store, Streams: reconcile.NewReader(a.store), Registry: a.registry, Log: a.log,
+		Store: a.store, Streams: reconcile.NewReader(a.store).Keeping(a.config.Retention), Registry: a.registry, Log: a.log,
 		Oldest: func(ctx context.Context) time.Time { return a.stalest(ctx).At },
 	}
 	streams := a.config.MetricsStreams
@@ -305,7 +306,7 @@ func (a *App) startFigures(ctx context.Context) error {
 func (a *App) startInspector(context.Context) error {
 	deps := inspector.Deps{Store: a.store, Status: a.status, Ready: a.readiness, Registry: a.registry, Log: a.log}
 	if a.config.Role.answers() {
-		deps.Auditor, deps.Feed, deps.Pages = reconcile.NewReader(a.store), a.feed, web.Handler()
+		deps.Auditor, deps.Feed, deps.Pages = reconcile.NewReader(a.store).Keeping(a.config.Retention), a.feed, web.Handler()
 	}
 	if a.intake != nil {
 		deps.Reports, deps.Samples = a.intake.Handler(), a.samples.Handler()

@@ -25,7 +25,7 @@ type Door struct {
 // Check says what is wrong with where and how the server is to listen and to connect, before anything is started.
 func (c Config) Check() error {
 	return cmp.Or(c.checkRole(), c.Door.check(c.Listen), checkClickHouse(c.ClickHouse), c.KafkaAccess.check(c.KafkaBrokers), checkDebug(c.Debug), checkDays(c.SamplesDays),
-		c.Notify.Check())
+		c.Retention.Check(), c.Notify.Check())
 }
 
 // checkDays holds that samples expire, and before the clock of ClickHouse's DateTime ends; 0 is the default.

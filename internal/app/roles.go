@@ -57,7 +57,7 @@ func (a *App) parts() []func(context.Context) error {
 		parts = append(parts, a.startIntake, a.startConsumer, a.startSamples)
 	}
 	if a.config.Role.judges() {
-		parts = append(parts, a.startMember, a.startNotifier, a.startReconciler, a.startFigures)
+		parts = append(parts, a.startMember, a.startNotifier, a.startForgetting, a.startReconciler, a.startFigures)
 	}
 	if a.config.Role.answers() {
 		parts = append(parts, a.startFeed)

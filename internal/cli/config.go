@@ -21,9 +21,11 @@ type config struct {
 	lines   map[string]int // where each key stands, from 1
 	streams map[string]api.Settings
 	notify  Notify
+
+	retention Retention
 }
 
-// readConfig reads a configuration file strictly. Keys must be among known, or streams, or notify; a fault is told with
+// readConfig reads a configuration file strictly. Keys must be among known, or streams, notify or retention; a fault is told with
 // the file's name and the line.
 func readConfig(path string, known []string) (config, error) {
 	text, err := os.ReadFile(path)
@@ -79,8 +81,11 @@ func (c *config) readEntry(entry *ast.MappingValueNode, known []string) error {
 	if key == "notify" {
 		return c.readNotify(entry.Value)
 	}
+	if key == "retention" {
+		return c.readRetention(entry.Value)
+	}
 	if !slices.Contains(known, key) {
-		return fmt.Errorf("unknown key %q; %s", key, suggestion(key, append(slices.Clone(known), "notify", "streams")))
+		return fmt.Errorf("unknown key %q; %s", key, suggestion(key, append(slices.Clone(known), "notify", "retention", "streams")))
 	}
 	value, err := scalar(entry.Value)
 	if err != nil {
@@ -100,6 +105,13 @@ func (c *config) readStreams(node ast.Node) error {
 func (c *config) readNotify(node ast.Node) error {
 	if err := yaml.NodeToValue(node, &c.notify, yaml.Strict()); err != nil {
 		return fmt.Errorf("notify: %s", yaml.FormatError(err, false, true))
+	}
+	return nil
+}
+
+func (c *config) readRetention(node ast.Node) error {
+	if err := yaml.NodeToValue(node, &c.retention, yaml.Strict()); err != nil {
+		return placed(err)
 	}
 	return nil
 }

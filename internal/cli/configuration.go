@@ -39,7 +39,7 @@ func (c *checkConfig) Run(s *session, ctx *kong.Context) error {
 	if err != nil {
 		return wrongUse("configuration %s: %w", c.File, err)
 	}
-	flags.Streams, flags.Notify = given.streams, given.notify
+	flags.Streams, flags.Notify, flags.Retention = given.streams, given.notify, given.retention
 	if err := s.env.Check(flags); err != nil {
 		return wrongUse("configuration %s: %w", c.File, err)
 	}

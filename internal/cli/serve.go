@@ -40,6 +40,21 @@ type Serve struct {
 
 	// Notify is what stands under notify: in the configuration file.
 	Notify Notify `kong:"-"`
+
+	// Retention is what stands under retention: in the configuration file.
+	Retention Retention `kong:"-"`
+}
+
+// Retention says how many days what is kept; 0 stands for the default.
+type Retention struct {
+	EvidenceDays      int `yaml:"evidenceDays"`
+	WindowsDays       int `yaml:"windowsDays"`
+	ForeignDays       int `yaml:"foreignDays"`
+	TalliesDays       int `yaml:"talliesDays"`
+	IncidentsDays     int `yaml:"incidentsDays"`
+	NotificationsDays int `yaml:"notificationsDays"`
+	SilencesDays      int `yaml:"silencesDays"`
+	QuarantineDays    int `yaml:"quarantineDays"`
 }
 
 // Run serves until the program is told to end.
@@ -47,7 +62,7 @@ func (c *Serve) Run(s *session) error {
 	if s.file.err != nil {
 		return wrongUse("%w", s.file.err)
 	}
-	c.Streams, c.Notify = s.file.loaded.streams, s.file.loaded.notify
+	c.Streams, c.Notify, c.Retention = s.file.loaded.streams, s.file.loaded.notify, s.file.loaded.retention
 	return s.env.Serve(s.ctx, *c)
 }
 

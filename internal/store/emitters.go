@@ -76,15 +76,9 @@ func scanEmitter(r driver.Rows) (Emitter, error) {
 }
 
 const selectHops = `
-SELECT stream, hop, epoch, min(first), minMap(after_first), minMap(lane_first), minMap(lane_counts), count()
-FROM (
-    SELECT
-        stream, hop, emitter, max(e.epoch) AS epoch, min(e.first_sent) AS first,
-        minMap(e.after_first) AS after_first, minMap(e.lane_first) AS lane_first, minMap(e.lane_counts) AS lane_counts
-    FROM emitters AS e
-    WHERE stream IN (SELECT stream FROM wanted)
-    GROUP BY stream, hop, emitter
-)
+SELECT stream, hop, epoch, min(first_sent), minMap(h.after_first), minMap(h.lane_first), minMap(h.lane_counts)
+FROM hops AS h
+WHERE stream IN (SELECT stream FROM wanted)
 GROUP BY stream, hop, epoch
 ORDER BY stream, hop, epoch`
 
@@ -96,7 +90,6 @@ type HopSummary struct {
 	AfterFirst map[string]int64 // hop before it → sentAt of the first report that names it
 	LaneFirst  map[string]int64 // lane → sentAt of the first report that states it
 	LaneCounts map[uint32]int64 // number of lanes → sentAt of the first report that states it
-	Emitters   uint64           // that ever reported
 }
 
 // Hops returns the hops of the streams, by stream.
@@ -109,7 +102,7 @@ func (s *Store) Hops(ctx context.Context, streams []string) (map[string][]HopSum
 	err = s.query(ctx, "read hops", selectHops, args, func(r driver.Rows) error {
 		var stream string
 		var h HopSummary
-		err := r.Scan(&stream, &h.Hop, &h.Epoch, &h.FirstSent, &h.AfterFirst, &h.LaneFirst, &h.LaneCounts, &h.Emitters)
+		err := r.Scan(&stream, &h.Hop, &h.Epoch, &h.FirstSent, &h.AfterFirst, &h.LaneFirst, &h.LaneCounts)
 		found[stream] = append(found[stream], h)
 		return err
 	})

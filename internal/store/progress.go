@@ -93,7 +93,7 @@ FROM (
 ) AS s
 INNER JOIN (
     SELECT e.stream AS stream, e.hop AS hop, min(e.after_since) AS after_since
-    FROM emitters AS e WHERE stream IN (SELECT stream FROM wanted) GROUP BY stream, hop
+    FROM hops AS e WHERE stream IN (SELECT stream FROM wanted) GROUP BY stream, hop
 ) AS h ON h.stream = s.stream AND h.hop = s.hop
 LEFT JOIN not_first AS n ON n.stream = s.stream AND n.hop = s.hop
 INNER JOIN wanted AS w ON w.stream = s.stream
@@ -162,7 +162,7 @@ type Progress struct {
 const selectProgress = `
 SELECT e.stream, e.earliest, if(p.earliest > e.earliest, 0, p.examined), p.reach, p.uncovered, p.at
 FROM (
-    SELECT stream, min(first_window) AS earliest FROM emitters WHERE stream IN (SELECT stream FROM wanted) GROUP BY stream
+    SELECT stream, min(first_window) AS earliest FROM hops WHERE stream IN (SELECT stream FROM wanted) GROUP BY stream
 ) AS e
 LEFT JOIN (SELECT * FROM progress FINAL WHERE stream IN (SELECT stream FROM wanted)) AS p ON p.stream = e.stream`
 
@@ -198,7 +198,7 @@ func progressRows(progress []Progress, now time.Time) [][]any {
 }
 
 const selectStreamNames = `
-SELECT stream FROM (SELECT DISTINCT toString(stream) AS stream FROM emitters UNION DISTINCT SELECT stream FROM streams) ORDER BY stream`
+SELECT stream FROM (SELECT DISTINCT toString(stream) AS stream FROM hops UNION DISTINCT SELECT stream FROM streams) ORDER BY stream`
 
 // StreamNames returns the streams that have reports or settings, in order.
 func (s *Store) StreamNames(ctx context.Context) ([]string, error) {

@@ -130,7 +130,7 @@ func (s *Store) markWhole(ctx context.Context, stream string) error {
 	return s.ReplaceMarks(ctx, nil, []Mark{{WindowKey: WindowKey{Stream: stream}, Since: time.UnixMilli(1)}})
 }
 
-const selectHasReports = `SELECT count() FROM (SELECT 1 FROM emitters WHERE stream = {stream:String} LIMIT 1)`
+const selectHasReports = `SELECT count() FROM (SELECT 1 FROM hops WHERE stream = {stream:String} LIMIT 1)`
 
 // HasReports says whether any report of the stream is stored.
 func (s *Store) HasReports(ctx context.Context, stream string) (bool, error) {
