@@ -47,7 +47,7 @@ type Config struct {
 	Notify       notify.Config // who is told of incidents
 	SamplesDays  int           // how long samples are kept; 0: 7
 	Retention    store.Retention
-	Limits       Limits        // over what they are told of this server's own health
+	Limits       Limits // over what they are told of this server's own health
 	// MetricsStreams is how many streams have series of their own in the metrics; 0 and less: none.
 	MetricsStreams int
 	Version        string

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/rollcallhq/rollcall/ingest"
+	"github.com/rollcallhq/rollcall/internal/store"
 	"github.com/rollcallhq/rollcall/inspector/api"
 )
 
@@ -81,6 +82,16 @@ func produceSample(t *testing.T, brokers []string, body string) {
 	defer cancel()
 	if err := client.ProduceSync(ctx, &kgo.Record{Key: []byte("orders"), Value: []byte(body)}).FirstErr(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestTermsThatWouldForgeAreRefusedBeforeAnythingIsStarted(t *testing.T) {
+	err := (Config{Listen: "127.0.0.1:0", Retention: store.Retention{EvidenceDays: 31}}).Check()
+	if err == nil || !strings.Contains(err.Error(), "retention.evidenceDays: 31 is too short, give at least 32") {
+		t.Errorf("31 days: %v", err)
+	}
+	if err := (Config{Listen: "127.0.0.1:0", Retention: store.Retention{EvidenceDays: 32}}).Check(); err != nil {
+		t.Errorf("32 days: %v", err)
 	}
 }
 

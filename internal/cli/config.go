@@ -111,7 +111,7 @@ func (c *config) readNotify(node ast.Node) error {
 
 func (c *config) readRetention(node ast.Node) error {
 	if err := yaml.NodeToValue(node, &c.retention, yaml.Strict()); err != nil {
-		return placed(err)
+		return fmt.Errorf("retention: %s", yaml.FormatError(err, false, true))
 	}
 	return nil
 }

@@ -56,6 +56,15 @@ streams:
   flights:
     windowSeconds: 10
     edges: [app..relay]
+retention:
+  evidenceDays: 60
+  windowsDays: 400
+  foreignDays: 90
+  talliesDays: 91
+  incidentsDays: 92
+  notificationsDays: 93
+  silencesDays: 94
+  quarantineDays: 95
 `)
 	if got.code != Good {
 		t.Fatalf("exit code %d: %s", got.code, got.failed)
@@ -68,6 +77,9 @@ streams:
 		KafkaSASL: "scram-sha-512", KafkaUser: "k", KafkaPasswordFile: "/run/secrets/k", KafkaTLS: true, KafkaCAFile: "/etc/k.pem",
 		SamplesDays: 30, LogFormat: "json", MetricsStreams: 50, DebugListen: "127.0.0.1:6060",
 		Streams: map[string]api.Settings{"flights": {WindowSeconds: 10, Edges: []string{"app..relay"}}},
+		Retention: Retention{
+			EvidenceDays: 60, WindowsDays: 400, ForeignDays: 90, TalliesDays: 91, IncidentsDays: 92, NotificationsDays: 93, SilencesDays: 94, QuarantineDays: 95,
+		},
 	}
 	if diff := cmp.Diff(want, given); diff != "" {
 		t.Error(diff)
@@ -105,6 +117,7 @@ func TestConfigurationFaultIsToldWithItsLine(t *testing.T) {
 		"a key like none":         {"colour: b\n", `rollcall.yaml:1: unknown key "colour"; known are clickhouse-addr, `},
 		"unknown key of a stream": {"streams:\n  flights:\n    windowSecs: 10\n", `rollcall.yaml:3: unknown field "windowSecs"; did you mean "windowSeconds"?`},
 		"unknown key within":      {"streams:\n  flights:\n    certify:\n      alow: [lost]\n", `rollcall.yaml:4: unknown field "alow"; did you mean "allow"?`},
+		"unknown term":            {"listen: a:1\nretention:\n  windowDays: 10\n", `rollcall.yaml:2: retention: [3:3] unknown field "windowDays"`},
 		"wrong kind of value":     {"streams:\n  flights:\n    owner: x\n    graceSeconds: soon\n", "rollcall.yaml:4: "},
 		"duplicate key":           {"listen: a:1\nlisten: b:2\n", `rollcall.yaml:2: mapping key "listen" already defined`},
 		"not a mapping":           {"- listen\n", "rollcall.yaml:1: it must be a list of"},

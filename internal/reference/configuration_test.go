@@ -8,6 +8,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/inspector/api"
 	"github.com/rollcallhq/rollcall/internal/cli"
+	"github.com/rollcallhq/rollcall/internal/store"
 )
 
 // meanings explains the settings of a stream; every field must be here.
@@ -63,6 +64,10 @@ func configurationPage(t *testing.T) string {
 		t.Errorf("%d meanings are of no setting", left)
 	}
 	b.WriteString("\n```yaml\nlisten: 127.0.0.1:8080\ndata: /var/lib/rollcall\nstreams:\n  orders:\n    edges: [app..agent, agent..warehouse]\n    graceSeconds: 10\n    owner: growth\n```\n")
+	b.WriteString("\n## Retention\n\n" +
+		"How many days what is kept stands under `retention:` in the file; [what is kept](../explanation/what-is-kept.md) says why. A term that would have something said that is not so is\n" +
+		"refused, and one above 3650. Give all processes the same.\n\n| key | default | meaning |\n|---|---|---|\n" + retentionRows(t) +
+		"\n```yaml\nretention:\n  windowsDays: 3650\n  talliesDays: 90\n```\n")
 	b.WriteString("\n## Notifications\n\n" +
 		"Who is called of incidents stands under `notify:` in the file; [how to](../how-to/be-called-when-events-are-lost.md). `page` is the address of the page, for\n" +
 		"links. `hold` (30s) is how long an incident must stand before anybody is called, `calm` (5m) how long it must be over before that is told, `unacked` (30m) after how\n" +
@@ -97,6 +102,33 @@ func limitRows(t *testing.T) string {
 			t.Errorf("limit %s has no meaning in this test", name)
 		}
 		fmt.Fprintf(&b, "| `%s` | %s |\n", name, limitMeanings[name])
+	}
+	return b.String()
+}
+
+// retentionMeanings explains what stands under retention:; every key must be here.
+var retentionMeanings = map[string]string{
+	"evidenceDays":      "What windows are judged from: rolls by emitter, progress, announcements, emitters that are closed. At least 32.",
+	"windowsDays":       "The rolls of windows, and verdicts that were complete at once and stayed so. At least `evidenceDays`, as are the four below.",
+	"foreignDays":       "UIDs that Rollcall did not number, a row each.",
+	"talliesDays":       "Latencies, outcomes of schemas, reasons.",
+	"incidentsDays":     "Incidents, since they were resolved, and who acknowledged them.",
+	"notificationsDays": "What receivers were told, and no less than its incident.",
+	"silencesDays":      "Silences, since they ended. At least 1.",
+	"quarantineDays":    "What could not be read. At least 1.",
+}
+
+// retentionRows lists the keys under retention:, with the defaults of the store.
+func retentionRows(t *testing.T) string {
+	var b strings.Builder
+	usual := reflect.ValueOf(store.Retention{}.WithDefaults())
+	of := reflect.TypeFor[cli.Retention]()
+	for i := range of.NumField() {
+		name := of.Field(i).Tag.Get("yaml")
+		if retentionMeanings[name] == "" {
+			t.Errorf("term %s has no meaning in this test", name)
+		}
+		fmt.Fprintf(&b, "| `%s` | `%d` | %s |\n", name, usual.FieldByName(of.Field(i).Name).Int(), retentionMeanings[name])
 	}
 	return b.String()
 }
