@@ -11,8 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/rollcallhq/rollcall/ingest"
-	"github.com/rollcallhq/rollcall/internal/store"
 	"github.com/rollcallhq/rollcall/inspector/api"
+	"github.com/rollcallhq/rollcall/internal/store"
 )
 
 // checked are the reports of an app that produced ten events on web-17 and of a sink that took all over and found two of them invalid.

@@ -84,13 +84,17 @@ func (s *Store) addIncidents(ctx context.Context, incidents []Incident, held []C
 	return s.insertHeld(ctx, given{table: "incidents", columns: incidentColumns, types: incidentTypes, storedAt: true, rows: rows}, held)
 }
 
-// selectIncidents finds for every incident how far those before it reach, and which one reaches furthest.
+// selectIncidents finds for every incident how far those before it of the same edge and cause reach, and which one reaches furthest. Where ids are asked
+// for only what has an edge and a cause of theirs is read.
 const selectIncidents = `
 SELECT` + incidentColumns + `, reach >= first, cover
 FROM (
     SELECT *, max(last) OVER earlier AS reach, argMax(id, (last, -toInt64(toUnixTimestamp(first)))) OVER earlier AS cover
     FROM incidents FINAL
-    WHERE {stream:String} = '' OR stream = {stream:String}
+    WHERE ({stream:String} = '' OR stream = {stream:String})
+        AND ({byID:UInt8} = 0 OR (stream, edge_from, edge_to, cause) IN (
+            SELECT stream, edge_from, edge_to, cause FROM incidents WHERE {byID:UInt8} = 1 AND id IN (SELECT id FROM wanted)
+        ))
     WINDOW earlier AS (PARTITION BY stream, edge_from, edge_to, cause ORDER BY first ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 )
 WHERE if({byID:UInt8} = 1, id IN (SELECT id FROM wanted),
