@@ -325,7 +325,7 @@ func (s *Inspector) ackIncident(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	ack := store.Ack{Incident: i.ID, At: s.Now().UTC(), Who: access.From(ctx).Name, Note: strings.TrimSpace(asked.Note)}
+	ack := store.Ack{Incident: i.ID, Version: i.Version, At: s.Now().UTC(), Who: access.From(ctx).Name, Note: strings.TrimSpace(asked.Note)}
 	if err := s.Store.AddAck(ctx, ack); err != nil {
 		return nil, err
 	}

@@ -37,8 +37,8 @@ func (a *App) checks() []notify.Check {
 	limits, started := a.config.Limits.withDefaults(), time.Now()
 	return []notify.Check{
 		{Name: "store_away", Fault: a.storeAway},
-		{Name: "ingest_lag", Fault: func(ctx context.Context) (string, error) { return a.ingestLags(ctx, limits.IngestLag) }},
-		{Name: "reconcile_age", Fault: func(ctx context.Context) (string, error) { return a.reconcileAged(ctx, limits.ReconcileAge, started) }},
+		{Name: "ingest_lag", Under: "store_away", Fault: func(ctx context.Context) (string, error) { return a.ingestLags(ctx, limits.IngestLag) }},
+		{Name: "reconcile_age", Under: "store_away", Fault: func(ctx context.Context) (string, error) { return a.reconcileAged(ctx, limits.ReconcileAge, started) }},
 		{Name: "quarantine_rate", Fault: func(ctx context.Context) (string, error) { return a.quarantines(ctx, limits.Quarantined) }},
 	}
 }

@@ -1,55 +1,55 @@
 package notify
 
 import (
-	"context"
-	"slices"
-	"time"
-
 	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
-// acknowledged lists the open incidents of which PagerDuty was told that they are open, and not yet that somebody looks at them, so that it calls
-// nobody else. Other receivers have no word for it.
-func (l *line) acknowledged(ctx context.Context) ([]due, error) {
-	if l.receiver.Type != PagerDuty {
-		return nil, nil
-	}
-	told, err := l.Store.ToldOpen(ctx, l.receiver.Name)
-	if err != nil {
-		return nil, err
-	}
-	var ids []wire.UID
-	events := map[wire.UID]uint64{} // what a later word is compared with goes on from the last
-	worse := map[wire.UID]time.Time{}
-	for _, t := range told {
-		if t.State != store.ToldAcknowledged && t.Outcome == sent && !l.waits(key{t.Incident, store.ToldAcknowledged}, l.Now()) {
-			ids = append(ids, t.Incident)
-			events[t.Incident] = t.Events
-			if t.State == store.IncidentEscalated {
-				worse[t.Incident] = t.At
-			}
+// group names what one person has in hand when a call is answered, by the incident that was called of: those that joined it, and those that became
+// part of one of them.
+func (k *look) group(id wire.UID) wire.UID {
+	if into := k.incidents[id].Into; into != (wire.UID{}) {
+		if _, there := k.incidents[into]; there {
+			id = into
 		}
 	}
-	if len(ids) == 0 {
-		return nil, nil
+	if r := k.records[id]; r.open() {
+		return r.leader()
 	}
-	acks, err := l.Store.Acks(ctx, ids)
-	if err != nil || len(acks) == 0 {
-		return nil, err
-	}
-	incidents, err := l.Store.Incidents(ctx, store.IncidentFilter{IDs: ids})
-	var waiting []due
-	for _, i := range incidents {
-		if i.State() == store.IncidentOpen && noticed(&i, acks[i.ID], worse[i.ID]) {
-			waiting = append(waiting, due{Incident: i, state: store.ToldAcknowledged, events: events[i.ID], plain: true})
-		}
-	}
-	return waiting, err
+	return id
 }
 
-// noticed says whether somebody took notice of an incident as it is: since it is open, and since it was told that it got worse. An earlier word is
-// of what was then.
-func noticed(i *store.Incident, acks []store.Ack, worse time.Time) bool {
-	return slices.ContainsFunc(acks, func(a store.Ack) bool { return !a.At.Before(i.Since) && a.At.After(worse) })
+// noteWords finds of which groups somebody took notice: whoever says of one incident that it is looked at has answered the call that told of it.
+func (k *look) noteWords() {
+	for id := range k.incidents {
+		g := k.group(id)
+		k.live[g] = k.live[g] || k.open[id]
+		k.words[g] = k.words[g] || k.records[id].noticed(k.acks[id])
+	}
+}
+
+// noticed says whether somebody took notice of an incident as it is. Once it was told that it got worse only a word on itself counts: one on another
+// incident cannot be known to be later.
+func (k *look) noticed(id wire.UID) bool {
+	r := k.records[id]
+	return r.noticed(k.acks[id]) || (r == nil || r.worse == 0) && k.words[k.group(id)]
+}
+
+// passOn tells PagerDuty that somebody looks at an incident, so that it calls nobody else. Other receivers have no word for it.
+func (k *look) passOn() {
+	if k.receiver.Type != PagerDuty {
+		return
+	}
+	busy := map[wire.UID]bool{}
+	for n := range k.due {
+		busy[k.due[n].ID] = true
+	}
+	for _, i := range k.ordered(func(i *store.Incident) bool { return k.records[i.ID].open() && !busy[i.ID] }) {
+		r := k.records[i.ID]
+		if r.Outcome == sent && r.State != store.ToldAcknowledged && k.group(i.ID) == i.ID && k.live[i.ID] && k.noticed(i.ID) {
+			d := k.next(&i, store.ToldAcknowledged)
+			d.events, d.plain = r.Events, true // what a later word is compared with goes on from the last
+			k.due = append(k.due, d)
+		}
+	}
 }

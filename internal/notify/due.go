@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -16,13 +15,16 @@ const joined = "joined"
 // due is one thing to be told of an incident.
 type due struct {
 	store.Incident
-	state  string   // what is told: open, escalated, resolved
-	why    string   // of what is escalated
-	leader wire.UID // of what is not sent but written down as joined: the incident that was told
-	same   bool     // it is told again, and nothing is new
-	events uint64   // what a later one is compared with
-	also   []string // edges of incidents that are told with it
-	plain  bool     // it is told without what could be found out: too much is due at once
+	state      string   // what is told: open, escalated, acknowledged, resolved
+	opening    uint32   // see store.Told
+	escalation uint32   // see store.Told
+	paged      bool     // the receiver was called of the escalation before this one, or of the opening
+	why        string   // of what is escalated
+	leader     wire.UID // of what is not sent but written down as joined: the incident that was told
+	same       bool     // it is told again, and nothing is new
+	events     uint64   // what a later one is compared with
+	also       []string // edges of incidents that are told with it
+	plain      bool     // it is told without what could be found out: too much is due at once
 }
 
 // trouble is what several incidents have in common where one comes and goes.
@@ -37,15 +39,17 @@ func troubleOf(i *store.Incident) trouble { return trouble{i.Stream, i.Edge, i.C
 // look is what one round of a receiver sees.
 type look struct {
 	*line
-	now  time.Time
-	told map[wire.UID]store.Told // of what was last told open
-	lead map[trouble]wire.UID    // incidents that were told, ended a moment ago, and may begin again
-	held map[wire.UID]bool       // leaders of what has not been calm for long
-	open map[wire.UID]bool
-	hush map[wire.UID]bool // open, and muted
-	mute []store.Silence
-	dark map[string]*first // by stream, what was told first of the unknown windows of its edges
-	due  []due
+	*view
+	now   time.Time
+	lead  map[trouble]wire.UID  // incidents that were told, ended a moment ago, and may begin again
+	parts map[wire.UID]wire.UID // by incident that is not told: what was told of a part of it
+	held  map[wire.UID]bool     // leaders of what has not been calm for long
+	live  map[wire.UID]bool     // leaders of what is open
+	words map[wire.UID]bool     // leaders of what somebody took notice of
+	open  map[wire.UID]bool
+	hush  map[wire.UID]bool // open, and muted
+	dark  map[string]*first // by stream, what was told first of the unknown windows of its edges
+	due   []due
 }
 
 // first is an incident that others may join.
@@ -55,81 +59,47 @@ type first struct {
 	now    int // one more than its place among what is due; 0: it was told before
 }
 
+func newLook(l *line) *look {
+	ids := func() map[wire.UID]bool { return map[wire.UID]bool{} }
+	return &look{
+		line: l, view: l.view, now: l.Now(), lead: map[trouble]wire.UID{}, parts: map[wire.UID]wire.UID{}, held: ids(), live: ids(), words: ids(),
+		open: ids(), hush: ids(), dark: map[string]*first{},
+	}
+}
+
 // due lists what the receiver must be told: what is open and was not told so, what got worse, what was told open and is over, and for Alertmanager also
 // what goes on. An incident that is over is told so once it has been calm for a while; one of the same stream, edge and cause that opens in that time
 // is the same trouble, and nobody is called again.
-func (l *line) due(ctx context.Context) ([]due, error) {
-	k := look{line: l, now: l.Now(), told: map[wire.UID]store.Told{}, lead: map[trouble]wire.UID{}, held: map[wire.UID]bool{}, open: map[wire.UID]bool{}, hush: map[wire.UID]bool{}, dark: map[string]*first{}}
-	open, err := l.Store.Incidents(ctx, store.IncidentFilter{State: store.IncidentOpen})
-	if err != nil {
-		return nil, err
-	}
-	told, err := l.Store.ToldOpen(ctx, l.receiver.Name)
-	if err != nil {
-		return nil, err
-	}
-	if k.mute, err = l.Store.Silences(ctx, k.now); err != nil {
-		return nil, err
-	}
-	for _, t := range told {
-		k.told[t.Incident] = t
-	}
+func (l *line) due() []due {
+	k := newLook(l)
+	open := k.ordered(func(i *store.Incident) bool { return i.State() == store.IncidentOpen })
+	over := k.ordered(func(i *store.Incident) bool { return i.State() != store.IncidentOpen && k.records[i.ID].open() })
 	for n := range open {
 		k.open[open[n].ID], k.hush[open[n].ID] = true, k.muted(&open[n])
 	}
-	over, err := k.over(ctx, told)
-	if err != nil {
-		return nil, err
-	}
-	acked, err := k.acked(ctx, open)
-	if err != nil {
-		return nil, err
-	}
 	k.noteLeaders(open, over)
+	k.noteWords()
 	for n := range open {
-		k.goesOn(&open[n], acked[open[n].ID])
+		k.goesOn(&open[n])
 	}
 	for n := range over {
 		k.ends(&over[n])
 	}
-	return k.allowed(), nil
-}
-
-// over reads the incidents that were told open and are so no more.
-func (k *look) over(ctx context.Context, told []store.Told) ([]store.Incident, error) {
-	var ids []wire.UID
-	for _, t := range told {
-		if !k.open[t.Incident] {
-			ids = append(ids, t.Incident)
-		}
-	}
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	return k.Store.Incidents(ctx, store.IncidentFilter{IDs: ids})
+	k.passOn()
+	return k.allowed()
 }
 
 // muted says whether nobody is to be called of the incident now. What is muted leads nothing: who joined it would not be told of either.
 func (k *look) muted(i *store.Incident) bool {
-	return slices.ContainsFunc(k.mute, func(v store.Silence) bool { return v.Mutes(i, k.now) })
-}
-
-// leader is the incident that was told, where this one joined it.
-func (k *look) leader(id wire.UID) wire.UID {
-	if t := k.told[id]; t.Outcome == joined {
-		if to, err := wire.ParseUID(t.Detail); err == nil {
-			return to
-		}
-	}
-	return id
+	return slices.ContainsFunc(k.silences, func(v store.Silence) bool { return v.Mutes(i, k.now) })
 }
 
 // noteLeaders finds what may begin again and what has not been calm for long.
 func (k *look) noteLeaders(open, over []store.Incident) {
 	for n := range open {
 		i := &open[n]
-		if t, told := k.told[i.ID]; told {
-			k.held[k.leader(i.ID)] = true
+		if t := k.records[i.ID]; t.open() {
+			k.held[t.leader()] = true
 			if f := k.dark[i.Stream]; i.Cause == store.CauseUnknown && t.Outcome == sent && !k.hush[i.ID] && (f == nil || i.OpenedAt.After(f.opened)) {
 				k.dark[i.Stream] = &first{id: i.ID, opened: i.OpenedAt}
 			}
@@ -137,10 +107,13 @@ func (k *look) noteLeaders(open, over []store.Incident) {
 	}
 	for n := range over {
 		i := &over[n]
+		leader := k.records[i.ID].leader()
+		called := k.records[leader].open() && k.records[leader].Outcome == sent
+		if called && i.State() == store.IncidentMerged && !k.records[i.Into].open() {
+			k.parts[i.Into] = leader
+		}
 		if i.State() == store.IncidentResolved && k.now.Sub(i.Since) < k.config.Calm {
-			leader := k.leader(i.ID)
-			k.held[leader] = true
-			if k.told[leader].Outcome == sent {
+			if k.held[leader] = true; called {
 				k.lead[troubleOf(i)] = leader
 			}
 		}
@@ -148,40 +121,56 @@ func (k *look) noteLeaders(open, over []store.Incident) {
 }
 
 // goesOn decides on an open incident.
-func (k *look) goesOn(i *store.Incident, acked bool) {
-	t, told := k.told[i.ID]
-	d := due{Incident: *i, state: store.IncidentOpen, events: perWindow(i)}
-	if !told {
-		if i.Hold < 0 || k.muted(i) || k.now.Sub(i.Since) < k.config.Hold+i.Hold {
-			return
-		}
-		if leader, again := k.lead[troubleOf(i)]; again && !k.grew(i, k.told[leader].Events) {
-			d.leader = leader
-		} else if i.Cause == store.CauseUnknown {
-			var wait bool
-			if d.leader, wait = k.darkWith(i); wait {
-				return
-			}
-		}
-		if d.leader != (wire.UID{}) {
-			k.held[d.leader] = true
-		}
-		k.due = append(k.due, d)
+func (k *look) goesOn(i *store.Incident) {
+	r := k.records[i.ID]
+	if !r.open() {
+		k.begins(i)
 		return
 	}
-	if leader, there := k.told[k.leader(i.ID)]; there {
+	events := r.Events
+	if leader := k.records[r.leader()]; leader.open() {
 		if i.Cause != store.CauseUnknown { // there the leader may be of another edge, with fewer events
-			t.Events = 0
+			events = 0
 		}
-		t.Events = max(t.Events, leader.Events) // what was told last of the same trouble
+		events = max(events, leader.Events) // what was told last of the same trouble
 	}
-	if d.why = k.worse(i, &t, acked); d.why != "" {
-		d.state = store.IncidentEscalated
+	if why := k.worse(i, events); why != "" {
+		d := k.next(i, store.IncidentEscalated)
+		d.why, d.events, d.paged = why, perWindow(i), r.Outcome != joined
 		k.due = append(k.due, d)
-	} else if k.again(&t) {
-		d.state, d.same, d.events = t.State, true, t.Events
-		k.due = append(k.due, d)
+	} else {
+		k.goesOnAsTold(i)
 	}
+}
+
+// next is what is told of an incident in a state.
+func (k *look) next(i *store.Incident, state string) due {
+	d := due{Incident: *i, state: state}
+	d.opening, d.escalation = k.records[i.ID].next(state)
+	return d
+}
+
+// begins decides on an open incident of which the receiver does not know.
+func (k *look) begins(i *store.Incident) {
+	if i.Hold < 0 || k.muted(i) || k.now.Sub(i.Since) < k.config.Hold+i.Hold {
+		return
+	}
+	d := k.next(i, store.IncidentOpen)
+	d.events = perWindow(i)
+	if part, told := k.parts[i.ID]; told { // it was told by the name of what is now a part of it
+		d.leader, d.events = part, k.records[part].Events
+	} else if leader, again := k.lead[troubleOf(i)]; again && !k.grew(i, k.records[leader].Events) {
+		d.leader = leader
+	} else if i.Cause == store.CauseUnknown {
+		var wait bool
+		if d.leader, wait = k.darkWith(i); wait {
+			return
+		}
+	}
+	if d.leader != (wire.UID{}) {
+		k.held[d.leader] = true
+	}
+	k.due = append(k.due, d)
 }
 
 // darkWith returns the incident that tells of an unknown edge where another edge of the stream went unknown about then: what goes dark together is
@@ -204,27 +193,47 @@ func perWindow(i *store.Incident) uint64 {
 	return (i.Events + n - 1) / n
 }
 
-// again says whether Alertmanager must hear that it goes on.
-func (k *look) again(t *store.Told) bool {
-	return k.receiver.Type == Alertmanager && t.Outcome != joined && k.now.Sub(t.At) >= k.config.Resend
+// goesOnAsTold tells Alertmanager now and then that it goes on.
+func (k *look) goesOnAsTold(i *store.Incident) {
+	r := k.records[i.ID]
+	last := r.At
+	if r.again.After(last) {
+		last = r.again
+	}
+	if k.receiver.Type != Alertmanager || r.Outcome == joined || k.now.Sub(last) < k.config.Resend {
+		return
+	}
+	d := due{Incident: *i, state: r.State, opening: r.Opening, escalation: r.Escalation, same: true}
+	if r.State == store.IncidentEscalated {
+		d.why = r.Detail
+	}
+	k.due = append(k.due, d)
 }
 
 // worse says why an incident that was told is told again: its windows have many times as many events as then, or nobody took notice of it.
-func (k *look) worse(i *store.Incident, t *store.Told, acked bool) string {
-	if k.grew(i, t.Events) {
-		return fmt.Sprintf("%d times as many events a window as when it was last told", perWindow(i)/t.Events)
+func (k *look) worse(i *store.Incident, events uint64) string {
+	if k.grew(i, events) {
+		return fmt.Sprintf("%d times as many events a window as when it was last told", perWindow(i)/events)
 	}
-	if acked || !k.unseen(i.ID) {
-		return ""
-	}
-	since := t.First
-	if i.Since.After(since) {
-		since = i.Since
-	}
-	if waited := k.now.Sub(since); waited >= k.config.Unacked {
-		return fmt.Sprintf("nobody took notice of it in %s", waited.Truncate(time.Minute))
+	if k.unseen(i.ID) && !k.noticed(i.ID) {
+		if waited := k.now.Sub(k.toldSince(i)); waited >= k.config.Unacked {
+			return fmt.Sprintf("nobody took notice of it in %s", waited.Truncate(time.Minute))
+		}
 	}
 	return ""
+}
+
+// toldSince is since when somebody could have taken notice of the incident as it is.
+func (k *look) toldSince(i *store.Incident) time.Time {
+	r := k.records[i.ID]
+	since, leader := r.first, r.leader()
+	if k.incidents[leader].Into == i.ID && k.records[leader].open() { // it was told by the name of a part
+		since = k.records[leader].first
+	}
+	if i.Since.After(since) {
+		return i.Since
+	}
+	return since
 }
 
 // grew says whether the incident's windows have many times as many events as were told.
@@ -234,44 +243,25 @@ func (k *look) grew(i *store.Incident, told uint64) bool {
 
 // unseen says whether an incident may have to be told again since nobody took notice of it: not where the one that it joined is open, not muted, and is told again itself.
 func (k *look) unseen(id wire.UID) bool {
-	t, told := k.told[id]
-	leader := k.leader(id)
-	return told && t.State == store.IncidentOpen && k.config.Unacked > 0 && (leader == id || !k.open[leader] || k.hush[leader])
+	r := k.records[id]
+	leader := r.leader()
+	return r.State == store.IncidentOpen && k.config.Unacked > 0 && (leader == id || !k.open[leader] || k.hush[leader])
 }
 
-// acked reads of which of the open incidents that were told somebody took notice, since they are as they are.
-func (k *look) acked(ctx context.Context, open []store.Incident) (map[wire.UID]bool, error) {
-	var ids []wire.UID
-	for n := range open {
-		if k.unseen(open[n].ID) && k.now.Sub(k.told[open[n].ID].First) >= k.config.Unacked {
-			ids = append(ids, open[n].ID)
-		}
-	}
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	acks, err := k.Store.Acks(ctx, ids)
-	acked := map[wire.UID]bool{}
-	for n := range open {
-		acked[open[n].ID] = noticed(&open[n], acks[open[n].ID], time.Time{})
-	}
-	return acked, err
-}
-
-// ends decides on an incident that was told open and is so no more.
+// ends decides on an incident that was told open and is so no more. One that became part of another ends as that one does, where the other goes by its name.
 func (k *look) ends(i *store.Incident) {
-	t := k.told[i.ID]
-	d := due{Incident: *i, state: store.IncidentResolved}
+	r := k.records[i.ID]
+	d := k.next(i, store.IncidentResolved)
+	into, there := k.incidents[i.Into]
 	switch {
-	case i.State() == store.IncidentMerged && t.Outcome != joined: // the one it goes on as is told open
-	case k.held[k.leader(i.ID)]:
-		if k.again(&t) {
-			d.state, d.same, d.events = t.State, true, t.Events
-			k.due = append(k.due, d)
-		}
+	case k.held[r.leader()], k.open[i.Into] && !k.records[i.Into].open():
+		k.goesOnAsTold(i)
 		return
-	case t.Outcome == joined:
-		d.leader = k.leader(i.ID)
+	case r.Outcome == joined:
+		d.leader = r.leader()
+	case there && into.State() == store.IncidentResolved:
+		d.Incident = into
+		d.ID, d.Version = i.ID, i.Version
 	}
 	k.due = append(k.due, d)
 }
@@ -282,17 +272,18 @@ const hintsARound = 20
 // allowed leaves out what is silenced and what failed a moment ago. What failed once and is not due any more is forgotten.
 func (k *look) allowed() []due {
 	wanted := map[key]bool{}
-	for n := range k.due {
-		wanted[key{k.due[n].ID, k.due[n].state}] = true
-	}
-	k.forget(wanted)
 	var allowed []due
 	for n := range k.due {
 		d := &k.due[n]
-		if !k.muted(&d.Incident) && !k.waits(key{d.ID, d.state}, k.now) {
+		if d.state != store.ToldAcknowledged && k.muted(&d.Incident) {
+			continue
+		}
+		wanted[key{d.ID, d.state}] = !d.same
+		if !k.waits(key{d.ID, d.state}, k.now) {
 			d.plain = len(allowed) >= hintsARound
 			allowed = append(allowed, *d)
 		}
 	}
+	k.forget(wanted, k.now)
 	return allowed
 }

@@ -57,7 +57,7 @@ func TestAnIncidentNobodyTookNoticeOfIsToldAgainOnceAndAnAcknowledgedOneIsNot(t 
 	other := loss()
 	other.ID, other.Edge = wire.UID{15: 2}, store.Edge{From: "app", To: "relay"}
 	s.put(other)
-	if err := s.store.AddAck(t.Context(), store.Ack{Incident: other.ID, At: time.Now(), Who: "ada"}); err != nil {
+	if err := s.store.AddAck(t.Context(), store.Ack{Incident: other.ID, Version: other.Version, At: time.Now(), Who: "ada"}); err != nil {
 		t.Fatal(err)
 	}
 	s.start(func(c *Config) { c.Unacked = 100 * time.Millisecond }, Receiver{Name: "hook", Type: Webhook, URL: r.URL, AllowPrivate: true})
@@ -96,7 +96,10 @@ func TestWhatComesAndGoesIsOneCallUntilItIsCalm(t *testing.T) {
 	s.put(next)
 	s.put(over)
 	s.until("the end", func() bool { return s.counted("hook", sent) == 2 })
-	s.until("all to be over", func() bool { open, err := s.store.ToldOpen(t.Context(), "hook"); return err == nil && len(open) == 0 })
+	s.until("all to be over", func() bool {
+		open, err := s.store.ToldOpen(t.Context(), "hook", nil)
+		return err == nil && len(open) == 0
+	})
 	if got := r.texts(t); !strings.HasPrefix(got[1], "[RESOLVED]") {
 		t.Fatalf("%q", got)
 	}
@@ -208,22 +211,26 @@ func TestADarkEdgeJoinsNoCallThatWasNotMade(t *testing.T) {
 	}
 }
 
-func TestAWordCountsForTheIncidentAsItIsNow(t *testing.T) {
-	i, at := loss(), func(minutes int) time.Time { return five.Add(time.Duration(minutes) * time.Minute) }
-	i.Since = at(10)
+func TestAWordCountsForTheIncidentAsItIsWhateverTheClocksSay(t *testing.T) {
 	for _, c := range []struct {
-		acks  []store.Ack
-		worse time.Time
-		want  bool
+		told []store.Told
+		ack  uint64
+		want bool
 	}{
-		{nil, time.Time{}, false},
-		{[]store.Ack{{At: at(9)}}, time.Time{}, false}, // before it opened again
-		{[]store.Ack{{At: at(11)}}, time.Time{}, true},
-		{[]store.Ack{{At: at(11)}}, at(12), false}, // before it got worse
-		{[]store.Ack{{At: at(11)}, {At: at(13)}}, at(12), true},
+		{nil, 7, true},
+		{[]store.Told{{State: store.IncidentOpen, Opening: 1, Version: 7}}, 7, true},
+		{[]store.Told{{State: store.IncidentOpen, Opening: 1, Version: 7}}, 5, true},                                                           // before anybody was called
+		{[]store.Told{{State: store.IncidentResolved, Opening: 1, Version: 8}, {State: store.IncidentOpen, Opening: 2, Version: 9}}, 7, false}, // before it opened again
+		{[]store.Told{{State: store.IncidentEscalated, Opening: 1, Escalation: 1, Version: 9}}, 8, false},                                      // before it got worse
+		{[]store.Told{{State: store.IncidentEscalated, Opening: 1, Escalation: 1, Version: 9}}, 9, true},
+		{[]store.Told{{State: store.IncidentOpen, Opening: 2, Version: 9}, {State: store.IncidentEscalated, Opening: 1, Escalation: 3, Version: 6}}, 5, true},
 	} {
-		if got := noticed(&i, c.acks, c.worse); got != c.want {
-			t.Errorf("%v, worse at %v: noticed %v", c.acks, c.worse, got)
+		r := &record{}
+		for _, t := range c.told {
+			r.take(t)
+		}
+		if got := r.noticed([]store.Ack{{Version: c.ack}}); got != c.want {
+			t.Errorf("%+v, a word on %d: noticed %v", c.told, c.ack, got)
 		}
 	}
 }

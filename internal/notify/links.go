@@ -9,7 +9,7 @@ import (
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
-// link is an address that a message leads to, as PagerDuty takes it.
+// link is an address that a message leads to, as PagerDuty takes it and webhooks get it.
 type link struct {
 	Href string `json:"href"`
 	Text string `json:"text"`

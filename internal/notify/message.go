@@ -12,16 +12,37 @@ import (
 
 // message is what there is to say of an incident.
 type message struct {
-	incident store.Incident
-	state    string       // what is told: open, escalated, resolved
-	why      string       // it is told again
-	also     []string     // edges that went unknown with it
-	hints    []store.Hint // what its events have in common, what accounts for most first
-	host     string       // that had a lost event last
-	page     string
-	now      time.Time
-	test     bool
-	self     bool // it is of Rollcall's own health
+	incident   store.Incident
+	state      string   // what is told: open, escalated, acknowledged, resolved
+	opening    uint32   // see store.Told; 0: of Rollcall's own health, or a test
+	escalation uint32   // see store.Told
+	paged      bool     // of what is escalated: the receiver was called before by the former key
+	why        string   // it is told again
+	also       []string // edges that went unknown with it
+	page       string
+	now        time.Time
+	test       bool
+	self       bool // it is of Rollcall's own health
+	clue
+}
+
+// key is the name by which a receiver knows the call of an escalation, the opening being the 0th: each calls anew, whoever took the last one.
+func (m *message) key(escalation uint32) string {
+	if escalation == 0 {
+		return m.incident.ID.String()
+	}
+	return fmt.Sprintf("%s/%d", m.incident.ID, escalation)
+}
+
+// id is the same whenever the same is told: who got it twice can tell.
+func (m *message) id() string {
+	switch {
+	case m.opening == 0:
+		return fmt.Sprintf("%s/%s/%d", m.incident.ID, m.state, m.incident.Since.UnixMilli())
+	case m.state == store.IncidentEscalated:
+		return fmt.Sprintf("%s/%s/%d/%d", m.incident.ID, m.state, m.opening, m.escalation)
+	}
+	return fmt.Sprintf("%s/%s/%d", m.incident.ID, m.state, m.opening)
 }
 
 // text is the line a person reads.
@@ -95,6 +116,7 @@ type data struct {
 	Why      string    `json:"why,omitempty"`
 	Text     string    `json:"text"`
 	Link     string    `json:"link,omitempty"`
+	Links    []link    `json:"links,omitempty"`
 	Test     bool      `json:"test,omitempty"`
 }
 
@@ -107,20 +129,16 @@ func (m *message) evidence() []string {
 	return all
 }
 
-// cloudEvent is the message as CloudEvents 1.0 has it, in structured mode. Its id is the same whenever the same is told: who got it twice can tell.
+// cloudEvent is the message as CloudEvents 1.0 has it, in structured mode.
 func (m *message) cloudEvent() ([]byte, error) {
 	i := &m.incident
-	id := fmt.Sprintf("%s/%s/%d", i.ID, m.state, i.Since.UnixMilli())
-	if m.state == store.IncidentEscalated { // it may get worse more than once
-		id += fmt.Sprintf("/%d", i.Events)
-	}
 	return json.Marshal(map[string]any{
-		"specversion": "1.0", "id": id, "source": "/rollcall/" + i.Stream,
+		"specversion": "1.0", "id": m.id(), "source": "/rollcall/" + i.Stream,
 		"type": "io.rollcall.incident." + m.state, "subject": i.ID.String(), "time": i.Since.UTC(), "datacontenttype": "application/json",
 		"data": data{
 			Incident: i.ID.String(), Stream: i.Stream, Edge: m.edge(), Cause: string(i.Cause), State: m.state, First: i.First, Last: i.Last,
 			Windows: i.Windows, Bad: i.Bad, Lost: i.Lost, Expected: i.Expected, OpenedAt: i.OpenedAt, Since: i.Since, Host: m.host,
-			Events: i.Events, Hints: m.evidence(), Why: m.why, Text: m.text(), Link: m.link(), Test: m.test,
+			Events: i.Events, Hints: m.evidence(), Why: m.why, Text: m.text(), Link: m.link(), Links: m.links(), Test: m.test,
 		},
 	})
 }
@@ -128,26 +146,4 @@ func (m *message) cloudEvent() ([]byte, error) {
 // paging are the causes, beside loss, that are critical: budgets that burn fast.
 var paging = []store.Cause{
 	store.BurnCause(store.Completeness, false), store.BurnCause(store.Timeliness, false), store.BurnCause(store.Latency, false), store.BurnCause(store.Validity, false),
-}
-
-// alert is the message as Alertmanager's API v2 has it. While the incident is open it ends a few repeats from now, so that it ends by itself where
-// nobody repeats it any more.
-func (m *message) alert(c Config) ([]byte, error) {
-	i := &m.incident
-	labels := map[string]string{
-		"alertname": "Rollcall_" + strings.ReplaceAll(string(i.Cause), "-", "_"), "stream": i.Stream, "cause": string(i.Cause), "severity": m.severity(), "incident": i.ID.String(),
-	}
-	if m.edge() != "" {
-		labels["edge"] = m.edge()
-	}
-	alert := map[string]any{
-		"labels": labels, "annotations": map[string]string{"summary": m.text()}, "startsAt": i.OpenedAt.UTC(), "endsAt": m.now.Add(4 * c.Resend).UTC(),
-	}
-	if m.over() || m.test {
-		alert["endsAt"] = m.now.UTC()
-	}
-	if link := m.link(); link != "" {
-		alert["generatorURL"] = link
-	}
-	return json.Marshal([]any{alert})
 }

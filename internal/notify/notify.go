@@ -21,19 +21,33 @@ import (
 
 // Store is what notifying reads and writes.
 type Store interface {
-	Incidents(ctx context.Context, filter store.IncidentFilter) ([]store.Incident, error)
-	ToldOpen(ctx context.Context, receiver string) ([]store.Told, error)
-	AddTold(ctx context.Context, told store.Told) error
+	IncidentStore
+	ToldStore
 	Silences(ctx context.Context, now time.Time) ([]store.Silence, error)
+}
+
+// IncidentStore is where incidents are, and what people said of them.
+type IncidentStore interface {
+	Now(ctx context.Context) (time.Time, error)
+	Incidents(ctx context.Context, filter store.IncidentFilter) ([]store.Incident, error)
+	TouchedSince(ctx context.Context, since time.Time) ([]store.Touch, error)
 	Acks(ctx context.Context, incidents []wire.UID) (map[wire.UID][]store.Ack, error)
+}
+
+// ToldStore is where it is kept what receivers were told.
+type ToldStore interface {
+	ToldOpen(ctx context.Context, receiver string, also []wire.UID) ([]store.Told, error)
+	ToldSince(ctx context.Context, receiver string, since time.Time, also []wire.UID) ([]store.Told, error)
+	ToldOf(ctx context.Context, incident wire.UID) ([]store.Told, error)
+	AddTold(ctx context.Context, told ...store.Told) error
 }
 
 // Shares says of which streams this process is to tell. Every process that judges has a notifier, and of each stream exactly the one that holds its
 // claim tells.
 type Shares interface {
 	Held() []store.Claim
-	// Keep says whether a claim still stands; where it does, whoever claims next waits a while for done.
-	Keep(ctx context.Context, c store.Claim) (done func(), ok bool, err error)
+	// Keep says which of the claims still stand; whoever claims these next waits a while for done.
+	Keep(ctx context.Context, claims []store.Claim) (kept []store.Claim, done func(), err error)
 }
 
 // Names tells the events that a window lost, with the host that had them last.
@@ -63,7 +77,7 @@ type Deps struct {
 type Config struct {
 	Receivers []Receiver
 	Page      string        // address of the page, for links; empty: no links
-	Every     time.Duration // how often is looked what is to be sent; 2 s
+	Every     time.Duration // how often is looked what is to be sent; 1 s
 	Hold      time.Duration // how long an incident must stand before anybody is called; 30 s, negative: none
 	Calm      time.Duration // how long an incident must be over before that is told, and a next one is not the same trouble; 5 min, negative: none
 	Worse     int           // how many times as many events a window as told make an incident worse; 10, negative: never
@@ -82,7 +96,7 @@ func (c Config) withDefaults() Config {
 		value *time.Duration
 		usual time.Duration
 	}{
-		{&c.Every, 2 * time.Second}, {&c.Hold, 30 * time.Second}, {&c.Calm, 5 * time.Minute}, {&c.Unacked, 30 * time.Minute}, {&c.Timeout, 10 * time.Second},
+		{&c.Every, time.Second}, {&c.Hold, 30 * time.Second}, {&c.Calm, 5 * time.Minute}, {&c.Unacked, 30 * time.Minute}, {&c.Timeout, 10 * time.Second},
 		{&c.First, 5 * time.Second}, {&c.Most, 5 * time.Minute}, {&c.Patience, 24 * time.Hour}, {&c.Resend, time.Minute}, {&c.Look, 10 * time.Second}, {&c.Beat, time.Minute},
 	} {
 		if *d.value == 0 {
@@ -111,6 +125,8 @@ type Notifier struct {
 	outcomes *prometheus.CounterVec
 	beats    *prometheus.CounterVec
 	ok       *prometheus.GaugeVec
+	oldest   *prometheus.GaugeVec
+	unstored *prometheus.GaugeVec
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
 }
@@ -139,7 +155,13 @@ func New(deps Deps, config Config) (*Notifier, error) {
 	n.ok = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "rollcall_check_ok", Help: "1 while a check of Rollcall's own health says that all is well, 0 while it does not or cannot be made.",
 	}, []string{"check"})
-	for _, c := range []prometheus.Collector{n.outcomes, n.beats, n.ok} {
+	n.oldest = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "rollcall_notifications_oldest_seconds", Help: "For how long the oldest of what this process has to tell a receiver has waited; 0 while all is told. What is held back or silenced is not to be told.",
+	}, []string{"receiver"})
+	n.unstored = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "rollcall_notifications_unstored", Help: "What a receiver was told and the store did not take down yet. If this process ends before it is told again.",
+	}, []string{"receiver"})
+	for _, c := range []prometheus.Collector{n.outcomes, n.beats, n.ok, n.oldest, n.unstored} {
 		if err := deps.Registry.Register(c); err != nil {
 			return nil, fmt.Errorf("notify: register metrics: %w", err)
 		}
@@ -151,9 +173,12 @@ func New(deps Deps, config Config) (*Notifier, error) {
 // begin lets every series begin with 0, so that who watches for a first failure sees it rise.
 func (n *Notifier) begin() {
 	for _, t := range n.targets {
-		counts, outcomes := n.outcomes, []string{sent, retried, refused, gaveUp}
+		counts, outcomes := n.outcomes, []string{sent, retried, refused, gaveUp, joined}
 		if t.Type == Heartbeat {
 			counts, outcomes = n.beats, []string{sent, retried, refused, withheld}
+		} else {
+			n.oldest.WithLabelValues(t.Name)
+			n.unstored.WithLabelValues(t.Name)
 		}
 		for _, outcome := range outcomes {
 			counts.WithLabelValues(t.Name, outcome)
@@ -200,7 +225,7 @@ func (n *Notifier) Start(ctx context.Context) {
 			n.running.Go(func() { (&beat{watch: w, receiver: t}).run(ctx) })
 			continue
 		}
-		l, own := &line{Notifier: n, receiver: t, tries: map[key]try{}}, newOwnLine(w, t)
+		l, own := newLine(n, t), newOwnLine(w, t)
 		n.running.Go(func() { l.run(ctx) })
 		if len(n.Checks) > 0 {
 			n.running.Go(func() { own.run(ctx) })

@@ -257,7 +257,10 @@ func TestAlertmanagerIsToldAgainWhileAnIncidentGoesOnAndThenOfItsEnd(t *testing.
 		a, _ := last()
 		return strings.HasPrefix(a.Annotations["summary"], "[RESOLVED]") && !a.EndsAt.After(time.Now())
 	})
-	s.until("it to be stored", func() bool { told, err := s.store.ToldOpen(t.Context(), "am"); return err == nil && len(told) == 0 })
+	s.until("it to be stored", func() bool {
+		told, err := s.store.ToldOpen(t.Context(), "am", nil)
+		return err == nil && len(told) == 0
+	})
 	calls := len(r.all())
 	s.idle()
 	if len(r.all()) != calls {

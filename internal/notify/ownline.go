@@ -74,16 +74,24 @@ func (l *ownLine) learn(ctx context.Context, s *ownState, own *store.Incident) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	told, err := l.Store.ToldOpen(ctx, l.receiver.Name)
-	if err != nil {
-		return
-	}
-	s.told, s.known = false, true
-	for _, t := range told {
-		if t.Incident == own.ID {
-			s.told, s.at = true, t.At
+	if r, err := l.stored(ctx, own); err == nil {
+		s.told, s.known = r.open(), true
+		if r.open() && r.At.After(s.at) {
+			s.at = r.At
 		}
 	}
+}
+
+// stored is what the store says that the receiver was told of a check.
+func (l *ownLine) stored(ctx context.Context, own *store.Incident) (*record, error) {
+	told, err := l.Store.ToldOf(ctx, own.ID)
+	r := &record{}
+	for n := range told {
+		if told[n].Receiver == l.receiver.Name {
+			r.take(told[n])
+		}
+	}
+	return r, err
 }
 
 func (l *ownLine) muted(ctx context.Context, own *store.Incident) bool {
@@ -122,8 +130,12 @@ func (l *ownLine) attempt(ctx context.Context, s *ownState, m message) {
 func (l *ownLine) save(ctx context.Context, s *ownState, own *store.Incident) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askLimit)
 	defer cancel()
-	err := l.Store.AddTold(ctx, store.Told{
-		Receiver: l.receiver.Name, Incident: own.ID, State: own.State(), Since: own.Since, Outcome: sent, Attempts: 1, At: s.at,
-	})
+	r, err := l.stored(ctx, own)
+	if err == nil {
+		opening, _ := r.next(own.State())
+		err = l.Store.AddTold(ctx, store.Told{
+			Receiver: l.receiver.Name, Incident: own.ID, State: own.State(), Opening: opening, Since: own.Since, Outcome: sent, Attempts: 1, At: s.at,
+		})
+	}
 	s.unsaved = err != nil
 }

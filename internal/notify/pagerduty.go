@@ -17,11 +17,11 @@ const (
 	resolve     = "resolve"
 )
 
-// pagerDuty is the message as the Events API v2 takes it, which answers 202. The incident's id is the key by which PagerDuty knows that later
-// events are of the same one. See https://developer.pagerduty.com/docs/events-api-v2-overview and
+// pagerDuty is the message as the Events API v2 takes it, which answers 202. The incident's id, and the number of an escalation, are the key by which
+// PagerDuty knows that later events are of the same call: it calls nobody of an event whose key is open there, acknowledged or not. See https://developer.pagerduty.com/docs/events-api-v2-overview and
 // https://developer.pagerduty.com/docs/send-alert-event.
 func (m *message) pagerDuty(routing string) ([]byte, error) {
-	event := map[string]any{"routing_key": routing, "dedup_key": m.incident.ID.String()}
+	event := map[string]any{"routing_key": routing, "dedup_key": m.key(m.escalation)}
 	switch m.state {
 	case store.ToldAcknowledged:
 		event["event_action"] = acknowledge
@@ -37,6 +37,13 @@ func (m *message) pagerDuty(routing string) ([]byte, error) {
 		}
 	}
 	return json.Marshal(event)
+}
+
+// former ends the call before this escalation, so that it is one call still.
+func (m *message) former() (message, bool) {
+	last := *m
+	last.state, last.escalation = store.IncidentResolved, m.escalation-1
+	return last, m.state == store.IncidentEscalated && m.paged
 }
 
 func (m *message) pagerDutyPayload() map[string]any {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -139,9 +140,9 @@ type holder struct {
 
 func (h holder) Held() []store.Claim { return h.claims }
 
-func (h holder) Keep(ctx context.Context, c store.Claim) (func(), bool, error) {
-	lost, err := h.store.Lost(ctx, []store.Claim{c})
-	return func() {}, len(lost) == 0, err
+func (h holder) Keep(ctx context.Context, claims []store.Claim) ([]store.Claim, func(), error) {
+	lost, err := h.store.Lost(ctx, claims)
+	return slices.DeleteFunc(slices.Clone(claims), func(c store.Claim) bool { return slices.Contains(lost, c) }), func() {}, err
 }
 
 // claim claims all streams from whoever has them.

@@ -30,8 +30,18 @@ type answerError struct {
 
 func (e *answerError) Error() string { return e.says }
 
-// send makes one attempt and returns the status that was answered. A redirect is not followed and not good.
+// send makes one attempt and returns the status that was answered. Of an escalation PagerDuty is also told that the call before it is over; where
+// that fails all of it is sent again, of which nobody is called twice.
 func (r *target) send(ctx context.Context, m message, c Config) (int, error) {
+	status, err := r.post(ctx, m, c)
+	if last, there := m.former(); err == nil && there && r.Type == PagerDuty {
+		status, err = r.post(ctx, last, c)
+	}
+	return status, err
+}
+
+// post makes one request. A redirect is not followed and not good.
+func (r *target) post(ctx context.Context, m message, c Config) (int, error) {
 	request, err := r.request(ctx, m, c)
 	if err != nil {
 		return 0, fmt.Errorf("notify: receiver %s: %w", r.Name, err)

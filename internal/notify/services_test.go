@@ -153,7 +153,7 @@ func TestPagerDutyIsToldOfALossOfWhoLooksAtItAndOfItsEnd(t *testing.T) {
 	if n := len(r.all()); n != 1 {
 		t.Fatalf("%d calls before anybody looked at it", n)
 	}
-	if err := s.store.AddAck(t.Context(), store.Ack{Incident: loss().ID, At: time.Now(), Who: "ada"}); err != nil {
+	if err := s.store.AddAck(t.Context(), store.Ack{Incident: loss().ID, Version: loss().Version, At: time.Now(), Who: "ada"}); err != nil {
 		t.Fatal(err)
 	}
 	s.until("the acknowledgement", func() bool { return s.counted("pager", sent) == 2 })
@@ -172,20 +172,26 @@ func TestPagerDutyIsToldOfALossOfWhoLooksAtItAndOfItsEnd(t *testing.T) {
 
 func TestAnAcknowledgementFromBeforeTheIncidentOpenedAgainIsNotPassedOn(t *testing.T) {
 	s, r := newScene(t), newPagerDuty(t)
-	if err := s.store.AddAck(t.Context(), store.Ack{Incident: loss().ID, At: five.Add(-time.Minute), Who: "ada"}); err != nil {
-		t.Fatal(err)
-	}
 	s.start(nil, pagerAt(t, r.URL))
 	s.until("the trigger", func() bool { return s.counted("pager", sent) == 1 })
+	s.put(done())
+	s.until("the end", func() bool { return s.counted("pager", sent) == 2 })
+	if err := s.store.AddAck(t.Context(), store.Ack{Incident: loss().ID, Version: loss().Version, At: time.Now(), Who: "ada"}); err != nil {
+		t.Fatal(err)
+	}
+	again := loss()
+	again.Version = 3
+	s.put(again)
+	s.until("the second trigger", func() bool { return s.counted("pager", sent) == 3 })
 	s.idle()
-	if n := len(r.all()); n != 1 {
+	if n := len(r.all()); n != 3 {
 		t.Errorf("%d calls", n)
 	}
 }
 
 func TestWhatCallsItselfAnythingBreaksOutOfNoMessage(t *testing.T) {
 	const evil = "<!channel> & <https://evil.example|click>\n*web*`17`"
-	m := message{incident: loss(), state: store.IncidentOpen, host: evil, page: "https://rollcall.example"}
+	m := message{incident: loss(), state: store.IncidentOpen, clue: clue{host: evil}, page: "https://rollcall.example"}
 	m.incident.Text = "[LOSS] <@U1234> @here"
 	body, err := m.slack()
 	if err != nil {

@@ -20,6 +20,8 @@ type Check struct {
 	Name string // of lower-case letters and _, such as store_away: the cause in what is told, and a label
 	// Fault says in words what is over which limit; empty: all is well. An error says that it cannot be told now.
 	Fault func(ctx context.Context) (string, error)
+	// Under names a check whose fault explains this one's: meanwhile this one is neither well nor not, and nobody is called twice of one thing.
+	Under string
 }
 
 // grace is how long a check may take to notice that its time is over.
@@ -100,11 +102,25 @@ func (w *watch) look(ctx context.Context) {
 			w.Log.Debug("a check of this server's own cannot be made", "check", c.Name, "error", errs[i])
 			continue
 		}
+		if w.explained(c.Under, faults) {
+			w.findings[i].turned = time.Time{} // it must stand by itself once the other is over
+			continue
+		}
 		w.findings[i].note(faults[i], now, w.config.Hold)
 	}
 	if well {
 		w.wellAt = now
 	}
+}
+
+// explained says whether the check of a name has a fault now.
+func (w *watch) explained(name string, faults []string) bool {
+	for i, c := range w.Checks {
+		if c.Name == name {
+			return faults[i] != ""
+		}
+	}
+	return false
 }
 
 // ask makes a check, and waits for it no longer than ctx lasts and a moment. One that hangs is not made a second time.

@@ -20,11 +20,21 @@ import (
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
-// memory is a store without incidents that keeps what was told, and can be away.
+// memory is a store that can be away, or full: then it reads and does not write. Its clock has nothing to do with anybody else's.
 type memory struct {
-	mu   sync.Mutex
-	away bool
-	told []store.Told
+	mu         sync.Mutex
+	away, full bool
+	clock      int64
+	incidents  map[wire.UID]store.Incident
+	acks       map[wire.UID][]store.Ack
+	touched    []store.Touch
+	told       []store.Told
+	wholes     int // how often all open incidents were read
+	listed     int // how many incidents were read
+}
+
+func newMemory() *memory {
+	return &memory{clock: 1_000_000_000_000, incidents: map[wire.UID]store.Incident{}, acks: map[wire.UID][]store.Ack{}}
 }
 
 var errAway = errors.New("the store is away")
@@ -38,10 +48,20 @@ func (m *memory) err() error {
 	return nil
 }
 
-func (m *memory) Incidents(context.Context, store.IncidentFilter) ([]store.Incident, error) {
+func (m *memory) Incidents(_ context.Context, f store.IncidentFilter) ([]store.Incident, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return nil, m.err()
+	if len(f.IDs) == 0 {
+		m.wholes++
+	}
+	var found []store.Incident
+	for id, i := range m.incidents {
+		if slices.Contains(f.IDs, id) || len(f.IDs) == 0 && i.State() == f.State {
+			found = append(found, i)
+		}
+	}
+	m.listed += len(found)
+	return found, m.err()
 }
 
 func (m *memory) Silences(context.Context, time.Time) ([]store.Silence, error) {
@@ -50,36 +70,80 @@ func (m *memory) Silences(context.Context, time.Time) ([]store.Silence, error) {
 	return nil, m.err()
 }
 
-func (m *memory) Acks(context.Context, []wire.UID) (map[wire.UID][]store.Ack, error) {
-	return nil, nil
-}
-
-func (m *memory) AddTold(_ context.Context, t store.Told) error {
+func (m *memory) Acks(_ context.Context, ids []wire.UID) (map[wire.UID][]store.Ack, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.away {
+	found := map[wire.UID][]store.Ack{}
+	for _, id := range ids {
+		found[id] = slices.Clone(m.acks[id])
+	}
+	return found, m.err()
+}
+
+func (m *memory) AddTold(_ context.Context, told ...store.Told) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.away || m.full {
 		return errAway
 	}
-	m.told = append(m.told, t)
+	for _, t := range told {
+		m.clock++
+		t.StoredAt = time.UnixMilli(m.clock)
+		m.told = append(m.told, t)
+	}
 	return nil
 }
 
-func (m *memory) ToldOpen(_ context.Context, receiver string) ([]store.Told, error) {
+func (m *memory) Now(context.Context) (time.Time, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	last := map[wire.UID]store.Told{}
-	for _, t := range m.told {
-		if t.Receiver == receiver {
-			last[t.Incident] = t
-		}
+	return time.UnixMilli(m.clock), m.err()
+}
+
+func (m *memory) ToldOf(_ context.Context, incident wire.UID) ([]store.Told, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(m.told), func(t store.Told) bool { return t.Incident != incident }), m.err()
+}
+
+func (m *memory) ToldSince(_ context.Context, receiver string, since time.Time, also []wire.UID) ([]store.Told, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(m.told), func(t store.Told) bool {
+		return t.Receiver != receiver || t.StoredAt.Before(since) && !slices.Contains(also, t.Incident)
+	}), m.err()
+}
+
+func (m *memory) TouchedSince(_ context.Context, since time.Time) ([]store.Touch, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(m.touched), func(t store.Touch) bool { return t.StoredAt.Before(since) }), m.err()
+}
+
+// put stores incidents, and ack a word on one.
+func (m *memory) put(all ...store.Incident) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, i := range all {
+		m.incidents[i.ID] = i
+		m.touch(i.ID)
 	}
-	var open []store.Told
-	for _, t := range last {
-		if t.State == store.IncidentOpen {
-			open = append(open, t)
-		}
-	}
-	return open, m.err()
+}
+
+func (m *memory) ack(id wire.UID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.acks[id] = append(m.acks[id], store.Ack{Incident: id, Version: m.incidents[id].Version, Who: "ada"})
+	m.touch(id)
+}
+
+func (m *memory) touch(id wire.UID) {
+	m.clock++
+	m.touched = append(m.touched, store.Touch{Incident: id, StoredAt: time.UnixMilli(m.clock), Rows: 1})
+}
+
+func (m *memory) ToldOpen(ctx context.Context, receiver string, _ []wire.UID) ([]store.Told, error) {
+	return m.ToldSince(ctx, receiver, time.Time{}, nil)
 }
 
 // wired stands for the network of a receiver in a bubble of synctest.
@@ -137,7 +201,7 @@ func (f *fault) check(ctx context.Context) (string, error) {
 func watched(t *testing.T, s Store, f *fault) (told, beats *wired, stop func()) {
 	t.Helper()
 	n, err := New(Deps{
-		Store: s, Shares: holder{}, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Checks: []Check{{"ingest_lag", f.check}},
+		Store: s, Shares: holder{}, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Checks: []Check{{Name: "ingest_lag", Fault: f.check}},
 	}, Config{Receivers: []Receiver{
 		{Name: "hook", Type: Webhook, URL: "https://hook.example"}, {Name: "beat", Type: Heartbeat, URL: "https://beat.example"},
 	}})
@@ -161,7 +225,7 @@ func after(d time.Duration) { <-time.After(d); synctest.Wait() }
 func TestAHeartbeatIsSentEachMinuteWhileAllIsWellAndNeverElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fault{}
-		_, beats, stop := watched(t, &memory{}, f)
+		_, beats, stop := watched(t, newMemory(), f)
 		after(10 * time.Minute)
 		if n := len(beats.all()); n != 10 {
 			t.Fatalf("%d heartbeats in ten minutes", n)
@@ -199,7 +263,7 @@ func TestAHeartbeatIsSentEachMinuteWhileAllIsWellAndNeverElse(t *testing.T) {
 func TestReceiversAreToldOnceOfAFaultOfRollcallsOwnAndOfItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fault{}
-		told, _, stop := watched(t, &memory{}, f)
+		told, _, stop := watched(t, newMemory(), f)
 		defer stop()
 		f.set("too much waits", nil)
 		after(20 * time.Second)
@@ -221,7 +285,8 @@ func TestReceiversAreToldOnceOfAFaultOfRollcallsOwnAndOfItsEnd(t *testing.T) {
 
 func TestAFaultIsToldWhileTheStoreIsAwayAndWrittenDownOnceItIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, m := &fault{}, &memory{away: true}
+		f, m := &fault{}, newMemory()
+		m.set(true)
 		told, _, stop := watched(t, m, f)
 		f.set("the store does not answer", nil)
 		after(time.Hour)
@@ -249,7 +314,7 @@ func TestAFaultIsToldWhileTheStoreIsAwayAndWrittenDownOnceItIsBack(t *testing.T)
 
 func TestOfTwoProcessesOneTellsOfAFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, m := &fault{}, &memory{}
+		f, m := &fault{}, newMemory()
 		one, _, stop := watched(t, m, f)
 		defer stop()
 		after(time.Second)

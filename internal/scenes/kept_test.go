@@ -17,6 +17,8 @@ type kept struct {
 	verdicts  map[store.WindowKey]map[store.Edge][]store.Verdict // by revision
 	incidents map[wire.UID]store.Incident
 	told      []store.Told
+	touched   []store.Touch
+	clock     int64
 	acks      map[wire.UID][]store.Ack
 	silences  []store.Silence
 	budgets   map[string]map[string]map[time.Time]store.Budget
@@ -139,6 +141,7 @@ func (k *kept) AddIncidents(_ context.Context, all []store.Incident) error {
 	for _, i := range all {
 		if old, there := k.incidents[i.ID]; !there || i.Version >= old.Version {
 			k.incidents[i.ID] = i
+			k.touched = append(k.touched, store.Touch{Incident: i.ID, StoredAt: k.tick(), Rows: 1})
 		}
 	}
 	return nil
@@ -188,33 +191,50 @@ func (k *kept) OpenIncidents(_ context.Context, streams []string, causes ...stor
 	return found, nil
 }
 
-func (k *kept) AddTold(_ context.Context, t store.Told) error {
+// tick is the store's clock, which has nothing to do with anybody else's. lock is held.
+func (k *kept) tick() time.Time {
+	k.clock++
+	return time.UnixMilli(k.clock)
+}
+
+func (k *kept) Now(context.Context) (time.Time, error) {
 	k.lock.Lock()
 	defer k.lock.Unlock()
-	k.told = append(k.told, t)
+	return k.tick(), nil
+}
+
+func (k *kept) TouchedSince(_ context.Context, since time.Time) ([]store.Touch, error) {
+	k.lock.Lock()
+	defer k.lock.Unlock()
+	return slices.DeleteFunc(slices.Clone(k.touched), func(t store.Touch) bool { return t.StoredAt.Before(since) }), nil
+}
+
+func (k *kept) AddTold(_ context.Context, told ...store.Told) error {
+	k.lock.Lock()
+	defer k.lock.Unlock()
+	for _, t := range told {
+		t.StoredAt = k.tick()
+		k.told = append(k.told, t)
+	}
 	return nil
 }
 
-func (k *kept) ToldOpen(_ context.Context, receiver string) ([]store.Told, error) {
+func (k *kept) ToldOpen(ctx context.Context, receiver string, _ []wire.UID) ([]store.Told, error) {
+	return k.ToldSince(ctx, receiver, time.Time{}, nil)
+}
+
+func (k *kept) ToldSince(_ context.Context, receiver string, since time.Time, also []wire.UID) ([]store.Told, error) {
 	k.lock.Lock()
 	defer k.lock.Unlock()
-	last := map[wire.UID]store.Told{}
-	for _, t := range k.told {
-		if t.Receiver == receiver {
-			t.First = t.At
-			if before, there := last[t.Incident]; there {
-				t.First = before.First
-			}
-			last[t.Incident] = t
-		}
-	}
-	var found []store.Told
-	for _, t := range last {
-		if t.State != store.IncidentResolved {
-			found = append(found, t)
-		}
-	}
-	return found, nil
+	return slices.DeleteFunc(slices.Clone(k.told), func(t store.Told) bool {
+		return t.Receiver != receiver || t.StoredAt.Before(since) && !slices.Contains(also, t.Incident)
+	}), nil
+}
+
+func (k *kept) ToldOf(_ context.Context, incident wire.UID) ([]store.Told, error) {
+	k.lock.Lock()
+	defer k.lock.Unlock()
+	return slices.DeleteFunc(slices.Clone(k.told), func(t store.Told) bool { return t.Incident != incident }), nil
 }
 
 func (k *kept) Acks(context.Context, []wire.UID) (map[wire.UID][]store.Ack, error) {

@@ -286,6 +286,6 @@ func (everyShare) Held() []store.Claim {
 	return all
 }
 
-func (everyShare) Keep(context.Context, store.Claim) (func(), bool, error) {
-	return func() {}, true, nil
+func (everyShare) Keep(_ context.Context, claims []store.Claim) ([]store.Claim, func(), error) {
+	return claims, func() {}, nil
 }

@@ -16,19 +16,26 @@ func (m *Member) Held() []store.Claim {
 	return slices.Collect(maps.Values(m.held))
 }
 
-// Keep asks the store whether a claim still stands, and where it does keeps it until done is called: the group waits so long before the share
-// passes on, though no longer than it does for a pass. Where it is false there is nothing to be done, and done is nil.
-func (m *Member) Keep(ctx context.Context, c store.Claim) (done func(), ok bool, err error) {
-	kept := m.keep(c)
-	if kept == nil {
-		return nil, false, nil
+// Keep asks the store which of the claims still stand, and keeps those until done is called: the group waits so long before their shares pass on,
+// though no longer than it does for a pass. done is there to be called also where none stands.
+func (m *Member) Keep(ctx context.Context, claims []store.Claim) (kept []store.Claim, done func(), err error) {
+	var waits []*sync.WaitGroup
+	for _, c := range claims {
+		if wait := m.keep(c); wait != nil {
+			kept, waits = append(kept, c), append(waits, wait)
+		}
 	}
-	lost, err := m.claims.Lost(ctx, []store.Claim{c})
-	if err != nil || len(lost) > 0 {
-		kept.Done()
-		return nil, false, err
+	done = func() {
+		for _, wait := range waits {
+			wait.Done()
+		}
 	}
-	return kept.Done, true, nil
+	lost, err := m.claims.Lost(ctx, kept)
+	if err != nil {
+		done()
+		return nil, func() {}, err
+	}
+	return slices.DeleteFunc(kept, func(c store.Claim) bool { return slices.Contains(lost, c) }), done, nil
 }
 
 func (m *Member) keep(c store.Claim) *sync.WaitGroup {

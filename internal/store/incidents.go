@@ -204,12 +204,12 @@ func (s *Store) LatestSettled(ctx context.Context, streams []string, from time.T
 // AddAck stores that somebody took notice of an incident.
 func (s *Store) AddAck(ctx context.Context, a Ack) error {
 	return s.insertHeld(ctx, given{
-		table: "incident_acks", columns: "incident, at, who, note", types: []string{"UUID", "Int64", "String", "String"}, storedAt: true,
-		rows: [][]any{{id(a.Incident), ms(a.At), a.Who, a.Note}},
+		table: "incident_acks", columns: "incident, at, who, note, version", types: []string{"UUID", "Int64", "String", "String", "UInt64"}, storedAt: true,
+		rows: [][]any{{id(a.Incident), ms(a.At), a.Who, a.Note, a.Version}},
 	}, nil)
 }
 
-const selectAcks = `SELECT incident, at, who, note FROM incident_acks WHERE incident IN (SELECT id FROM wanted) ORDER BY incident, at`
+const selectAcks = `SELECT incident, at, who, note, version FROM incident_acks WHERE incident IN (SELECT id FROM wanted) ORDER BY incident, at`
 
 // Acks returns who took notice of the incidents, by incident, oldest first.
 func (s *Store) Acks(ctx context.Context, incidents []wire.UID) (map[wire.UID][]Ack, error) {
@@ -222,7 +222,7 @@ func (s *Store) Acks(ctx context.Context, incidents []wire.UID) (map[wire.UID][]
 		var a Ack
 		var incident uuid.UUID
 		var when int64
-		err := r.Scan(&incident, &when, &a.Who, &a.Note)
+		err := r.Scan(&incident, &when, &a.Who, &a.Note, &a.Version)
 		a.Incident, a.At = uid(incident), at(when)
 		found[a.Incident] = append(found[a.Incident], a)
 		return err

@@ -78,23 +78,10 @@ type IncidentFilter struct {
 // Ack is somebody's word that an incident is being looked at.
 type Ack struct {
 	Incident wire.UID
+	Version  uint64 // of the incident that was looked at: a word is of what was then, whatever the clocks say
 	At       time.Time
 	Who      string
 	Note     string
-}
-
-// Told is what a receiver was last told of an incident.
-type Told struct {
-	Receiver string
-	Incident wire.UID
-	State    string    // IncidentOpen, IncidentEscalated, ToldAcknowledged or IncidentResolved
-	Since    time.Time // Since of the incident then
-	Outcome  string    // "sent", "gave_up", or "joined": nothing was sent, since it goes on what Detail, an incident's id, names
-	Attempts uint32
-	Detail   string
-	At       time.Time
-	Events   uint64    // that each bad window of the incident had then, on average
-	First    time.Time // when it was first told; only of ToldOpen
 }
 
 // Silence mutes notifications from Starts until Ends. It hides nothing.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -13,28 +14,88 @@ import (
 // ToldAcknowledged is the state of an open incident of which a receiver was told that somebody looks at it.
 const ToldAcknowledged = "acknowledged"
 
-// AddTold stores what a receiver was told.
-func (s *Store) AddTold(ctx context.Context, t Told) error {
-	row := []any{t.Receiver, id(t.Incident), t.State, ms(t.Since), t.Outcome, t.Attempts, t.Detail, ms(t.At), t.Events}
-	return s.insert(ctx, "notifications (receiver, incident, told, since, outcome, attempts, detail, at, events)", [][]any{row})
+// Told is what a receiver was told of an incident.
+type Told struct {
+	Receiver   string
+	Incident   wire.UID
+	State      string    // IncidentOpen, IncidentEscalated, ToldAcknowledged or IncidentResolved
+	Opening    uint32    // the how-manieth time the receiver was told that it is open, from 1
+	Escalation uint32    // how often it was told in this opening that it got worse
+	Since      time.Time // Since of the incident then
+	Version    uint64    // of the incident then
+	Outcome    string    // "sent", "gave_up", or "joined": nothing was sent, since it goes on what Detail, an incident's id, names
+	Attempts   uint32
+	Detail     string
+	At         time.Time
+	Events     uint64    // that each bad window of the incident had then, on average
+	StoredAt   time.Time // by the server's clock; zero before it is stored
 }
 
+// stages are the states in the order in which they are told within one escalation; an end is after all escalations.
+var stages = map[string]int{IncidentOpen: 0, IncidentEscalated: 1, ToldAcknowledged: 2, IncidentResolved: 3}
+
+// Compare orders what a receiver was told of one incident, by what it says and no clock: clocks of several processes differ.
+func (t *Told) Compare(o *Told) int {
+	ends := func(t *Told) int { return stages[t.State] / stages[IncidentResolved] }
+	return cmp.Or(cmp.Compare(t.Opening, o.Opening), ends(t)-ends(o), cmp.Compare(t.Escalation, o.Escalation), stages[t.State]-stages[o.State])
+}
+
+const toldColumns = `receiver, incident, told, since, outcome, attempts, detail, at, events, opening, escalation, version`
+
+// toldTypes are the types of toldColumns, in their order.
+var toldTypes = []string{"String", "UUID", "String", "Int64", "String", "UInt32", "String", "Int64", "UInt64", "UInt32", "UInt32", "UInt64"}
+
+// AddTold stores what receivers were told, all of it or nothing. What is stored twice is there once.
+func (s *Store) AddTold(ctx context.Context, told ...Told) error {
+	rows := make([][]any, len(told))
+	for n := range told {
+		t := &told[n]
+		rows[n] = []any{
+			t.Receiver, id(t.Incident), t.State, ms(t.Since), t.Outcome, t.Attempts, t.Detail, ms(t.At), t.Events, t.Opening, t.Escalation, t.Version,
+		}
+	}
+	return s.insertHeld(ctx, given{table: "notifications", columns: toldColumns, types: toldTypes, storedAt: true, rows: rows}, nil)
+}
+
+// selectToldOpen orders as Told.Compare does.
 const selectToldOpen = `
-SELECT receiver, incident, argMax(told, at) AS last, argMax(since, at), argMax(outcome, at), argMax(attempts, at), argMax(detail, at), max(at), argMax(events, at), min(at)
-FROM notifications
-WHERE receiver = {receiver:String}
-GROUP BY receiver, incident
-HAVING last != 'resolved'`
+SELECT ` + toldColumns + `, stored_at
+FROM notifications FINAL
+WHERE receiver = {receiver:String} AND (incident IN (SELECT id FROM wanted) OR incident IN (
+    SELECT incident FROM notifications
+    WHERE receiver = {receiver:String}
+    GROUP BY incident
+    HAVING argMax(told, (opening, told = 'resolved', escalation)) != 'resolved'))`
+
+// selectToldSince may give a row twice; it is in two parts so that either has an index.
+const selectToldSince = `
+SELECT ` + toldColumns + `, stored_at FROM notifications WHERE stored_at >= {since:Int64} AND receiver = {receiver:String}
+UNION ALL
+SELECT ` + toldColumns + `, stored_at FROM notifications WHERE receiver = {receiver:String} AND incident IN (SELECT id FROM wanted)`
 
 const selectToldOf = `
-SELECT receiver, incident, told, since, outcome, attempts, detail, at, events, at
+SELECT ` + toldColumns + `, stored_at
 FROM notifications FINAL
 WHERE incident IN (SELECT id FROM wanted)
 ORDER BY at, receiver`
 
-// ToldOpen returns the incidents of which the receiver was last told that they are open, or that somebody looks at them.
-func (s *Store) ToldOpen(ctx context.Context, receiver string) ([]Told, error) {
-	return s.selectTold(ctx, selectToldOpen, params{}.value("receiver", receiver))
+// ToldOpen returns all that a receiver was told of the incidents of which it was last told anything but their end, and of those given.
+func (s *Store) ToldOpen(ctx context.Context, receiver string, also []wire.UID) ([]Told, error) {
+	args, err := idList(also)
+	if err != nil {
+		return nil, err
+	}
+	return s.selectTold(ctx, selectToldOpen, args.value("receiver", receiver))
+}
+
+// ToldSince returns, in no order and some of it twice, what was stored of what a receiver was told from an instant of the server's clock on, and all that it was told of the incidents
+// given. A row becomes visible a moment after its instant, so that who follows them must look back further than the last one seen.
+func (s *Store) ToldSince(ctx context.Context, receiver string, since time.Time, also []wire.UID) ([]Told, error) {
+	args, err := idList(also)
+	if err != nil {
+		return nil, err
+	}
+	return s.selectTold(ctx, selectToldSince, args.value("receiver", receiver).value("since", since.UnixMilli()))
 }
 
 // ToldOf returns what receivers were told of an incident, oldest first.
@@ -51,37 +112,10 @@ func (s *Store) selectTold(ctx context.Context, sql string, args params) ([]Told
 	err := s.query(ctx, "read notifications", sql, args, func(r driver.Rows) error {
 		var t Told
 		var incident uuid.UUID
-		var since, when, first int64
-		err := r.Scan(&t.Receiver, &incident, &t.State, &since, &t.Outcome, &t.Attempts, &t.Detail, &when, &t.Events, &first)
-		t.Incident, t.Since, t.At, t.First = uid(incident), at(since), at(when), at(first)
+		var since, when, stored int64
+		err := r.Scan(&t.Receiver, &incident, &t.State, &since, &t.Outcome, &t.Attempts, &t.Detail, &when, &t.Events, &t.Opening, &t.Escalation, &t.Version, &stored)
+		t.Incident, t.Since, t.At, t.StoredAt = uid(incident), at(since), at(when), at(stored)
 		found = append(found, t)
-		return err
-	})
-	return found, err
-}
-
-// PutSilence stores a silence; of several of the same id the one stored at the latest instant is kept.
-func (s *Store) PutSilence(ctx context.Context, v Silence, now time.Time) error {
-	row := []any{id(v.ID), v.Stream, v.Edge.From, v.Edge.To, ms(v.Starts), ms(v.Ends), v.Author, v.Reason, ms(v.MadeAt), v.EndedBy, ms(now)}
-	return s.insert(ctx, "silences", [][]any{row})
-}
-
-const selectSilences = `
-SELECT id, stream, edge_from, edge_to, starts, ends, author, reason, made_at, ended_by
-FROM silences FINAL
-WHERE ends > {now:Int64}
-ORDER BY starts, id`
-
-// Silences returns the silences that have not ended at now, by start and id.
-func (s *Store) Silences(ctx context.Context, now time.Time) ([]Silence, error) {
-	var found []Silence
-	err := s.query(ctx, "read silences", selectSilences, params{}.value("now", now.UnixMilli()), func(r driver.Rows) error {
-		var v Silence
-		var own uuid.UUID
-		var starts, ends, made int64
-		err := r.Scan(&own, &v.Stream, &v.Edge.From, &v.Edge.To, &starts, &ends, &v.Author, &v.Reason, &made, &v.EndedBy)
-		v.ID, v.Starts, v.Ends, v.MadeAt = uid(own), at(starts), at(ends), at(made)
-		found = append(found, v)
 		return err
 	})
 	return found, err
