@@ -262,6 +262,8 @@ func (k *look) ends(i *store.Incident) {
 	case there && into.State() == store.IncidentResolved:
 		d.Incident = into
 		d.ID, d.Version = i.ID, i.Version
+	case i.State() == store.IncidentMerged:
+		d.Version = 0 // it goes on by another name: words on it still count
 	}
 	k.due = append(k.due, d)
 }

@@ -84,10 +84,15 @@ func (v *view) readAll(ctx context.Context, held map[uint32]store.Claim, now tim
 	for n := range told {
 		next.take(told[n])
 	}
-	if err := next.complete(ctx, slices.Collect(maps.Keys(next.records))); err != nil {
+	for id := range next.records {
+		if _, there := next.incidents[id]; !there {
+			ids = append(ids, id)
+		}
+	}
+	if err := next.complete(ctx, ids); err != nil {
 		return err
 	}
-	if next.acks, err = next.acksOf(ctx, slices.Collect(maps.Keys(next.incidents))); err != nil {
+	if err := next.readAcks(ctx); err != nil {
 		return err
 	}
 	for id, r := range next.records {
@@ -150,43 +155,21 @@ func (v *view) passed(stored time.Time) {
 	}
 }
 
-// readAgain reads incidents as they are now, and those that may have become part of them: their own rows do not change by that.
+// readAgain reads incidents as they are now, and what people said of them.
 func (v *view) readAgain(ctx context.Context, ids []wire.UID) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	acks, err := v.acksOf(ctx, ids)
-	if err != nil {
-		return err
-	}
 	if err := v.complete(ctx, ids); err != nil {
 		return err
 	}
-	maps.Copy(v.acks, acks)
-	var parts []wire.UID
-	for _, id := range ids {
-		if i, there := v.incidents[id]; there {
-			parts = append(parts, v.within(&i)...)
-		}
-	}
-	return v.complete(ctx, parts)
+	return v.readAcks(ctx)
 }
 
-// within are the incidents that begin in the run of this one.
-func (v *view) within(i *store.Incident) []wire.UID {
-	var ids []wire.UID
-	for id, o := range v.incidents {
-		if troubleOf(&o) == troubleOf(i) && o.First.After(i.First) && !o.First.After(i.Last) && o.Into != i.ID {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
-// complete reads incidents, and those that they have become part of.
+// complete reads incidents, those that they have become part of, and those that have become part of them, whose own rows do not change by that.
 func (v *view) complete(ctx context.Context, ids []wire.UID) error {
 	for asked := map[wire.UID]bool{}; len(ids) > 0; {
-		found, err := v.store.Incidents(ctx, store.IncidentFilter{IDs: ids})
+		found, err := v.store.Incidents(ctx, store.IncidentFilter{IDs: ids, State: store.IncidentMerged})
 		if err != nil {
 			return err
 		}
@@ -204,11 +187,16 @@ func (v *view) complete(ctx context.Context, ids []wire.UID) error {
 	return nil
 }
 
-func (v *view) acksOf(ctx context.Context, ids []wire.UID) (map[wire.UID][]store.Ack, error) {
-	if len(ids) == 0 {
-		return map[wire.UID][]store.Ack{}, nil
+// readAcks reads what people said of all that is known here: words on a part count for the whole.
+func (v *view) readAcks(ctx context.Context) error {
+	if len(v.incidents) == 0 {
+		return nil
 	}
-	return v.store.Acks(ctx, ids)
+	acks, err := v.store.Acks(ctx, slices.Collect(maps.Keys(v.incidents)))
+	if err == nil {
+		v.acks = acks
+	}
+	return err
 }
 
 // keep takes in an incident as it is, where its stream is of a share that is held.
@@ -238,6 +226,9 @@ func (v *view) drop(unsaved []store.Told) {
 		if _, ours := v.held[store.ShareOf(i.Stream)]; ours && (i.State() == store.IncidentOpen || v.records[id].open()) {
 			wanted[id], wanted[i.Into] = true, true
 		}
+	}
+	for id, i := range v.incidents {
+		wanted[id] = wanted[id] || i.Into != wire.UID{} && wanted[i.Into]
 	}
 	maps.DeleteFunc(v.incidents, func(id wire.UID, _ store.Incident) bool { return !wanted[id] })
 	maps.DeleteFunc(v.records, func(id wire.UID, _ *record) bool { return !wanted[id] })

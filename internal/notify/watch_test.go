@@ -56,7 +56,7 @@ func (m *memory) Incidents(_ context.Context, f store.IncidentFilter) ([]store.I
 	}
 	var found []store.Incident
 	for id, i := range m.incidents {
-		if slices.Contains(f.IDs, id) || len(f.IDs) == 0 && i.State() == f.State {
+		if slices.Contains(f.IDs, id) || f.State == store.IncidentMerged && slices.Contains(f.IDs, i.Into) || len(f.IDs) == 0 && i.State() == f.State {
 			found = append(found, i)
 		}
 	}
@@ -337,4 +337,31 @@ func TestTheIDOfAnOwnIncidentIsTheSameInEveryProcess(t *testing.T) {
 	if text := ownID("store_away").String(); len(text) != 36 || text[14] != '8' {
 		t.Errorf("%s is no UUIDv8", text)
 	}
+}
+
+// While the store was away nothing was judged either, and who was called of the one was called of the other.
+func TestAStoreThatIsAwayIsOneCallAndWhatLastsLongerIsCalledAfterwards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		away, aged := &fault{}, &fault{}
+		b, _, stop := answering(t, newMemory(), func(_ *Config, d *Deps) {
+			d.Checks = []Check{{Name: "store_away", Fault: away.check}, {Name: "reconcile_age", Under: "store_away", Fault: aged.check}}
+		}, hookReceiver)
+		defer stop()
+		away.set("the store does not answer", nil)
+		after(30 * time.Second)
+		aged.set("nobody looks at the streams", nil)
+		after(time.Hour)
+		away.set("", nil)
+		after(15 * time.Second)
+		aged.set("", nil)
+		after(time.Hour)
+		if calls := b.texts(t, "hook"); len(calls) != 2 || !strings.HasPrefix(calls[0], "[ROLLCALL] the store") || !strings.HasPrefix(calls[1], "[RESOLVED]") {
+			t.Errorf("told %q", calls)
+		}
+		aged.set("nobody looks at the streams", nil)
+		after(time.Hour)
+		if calls := b.texts(t, "hook"); len(calls) != 3 || calls[2] != "[ROLLCALL] nobody looks at the streams" {
+			t.Errorf("told %q", calls)
+		}
+	})
 }

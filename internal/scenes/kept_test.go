@@ -167,7 +167,7 @@ func (k *kept) Incidents(_ context.Context, f store.IncidentFilter) ([]store.Inc
 		i.Into = k.into(&i)
 		asked := i.Into == wire.UID{} && (f.State == "" || f.State == i.State())
 		if len(f.IDs) > 0 {
-			asked = slices.Contains(f.IDs, i.ID)
+			asked = slices.Contains(f.IDs, i.ID) || f.State == store.IncidentMerged && slices.Contains(f.IDs, i.Into)
 		}
 		if asked && (f.Stream == "" || f.Stream == i.Stream) {
 			found = append(found, i)

@@ -97,7 +97,7 @@ FROM (
         ))
     WINDOW earlier AS (PARTITION BY stream, edge_from, edge_to, cause ORDER BY first ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 )
-WHERE if({byID:UInt8} = 1, id IN (SELECT id FROM wanted),
+WHERE if({byID:UInt8} = 1, id IN (SELECT id FROM wanted) OR {state:String} = 'merged' AND reach >= first AND cover IN (SELECT id FROM wanted),
     reach < first AND ({state:String} = '' OR (bad > 0) = ({state:String} = 'open')))
   AND (first, id) > (toDateTime({afterFirst:UInt32}, 'UTC'), toUUID({afterID:String}))
 ORDER BY first, id

@@ -68,8 +68,8 @@ func (i *Incident) State() string {
 // IncidentFilter says which incidents are asked for, in the order of their first windows. Zero fields ask for all.
 type IncidentFilter struct {
 	Stream     string
-	State      string     // IncidentOpen, IncidentResolved, or empty for both; merged ones are found by their IDs only
-	IDs        []wire.UID // these, merged or not
+	State      string     // IncidentOpen, IncidentResolved, or empty for both; merged ones are found by IDs only
+	IDs        []wire.UID // these, merged or not, and with the state IncidentMerged also what has become part of them
 	AfterFirst time.Time  // those after (AfterFirst, AfterID)
 	AfterID    wire.UID
 	Limit      int // 0: no limit
