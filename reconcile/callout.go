@@ -38,19 +38,22 @@ type BudgetStore interface {
 // replaced finds the same windows marked, judges them again and comes here again, whether or not it says anything new. A row is a
 // function of the verdicts it rests on: of two passes that saw different ones the one that saw more is kept.
 func (p *pass) callOut(ctx context.Context, group []*work, standing map[store.WindowKey][]store.Verdict) error {
-	marked, err := p.marked(ctx, group)
+	open, err := p.openMarks(ctx, group)
 	if err != nil {
 		return err
 	}
 	settings, touched := map[string]store.Settings{}, map[string][]store.Verdict{}
 	for _, w := range group {
-		if windows := append(w.touched(standing), marked[w.stream]...); len(windows) > 0 {
+		if windows := append(w.touched(standing), lastOf(w, open[w.stream])...); len(windows) > 0 {
 			settings[w.stream], touched[w.stream] = w.settings, windows
 		}
 	}
 	next, err := p.runsOf(ctx, settings, touched)
 	if err != nil {
 		return err
+	}
+	for _, w := range group {
+		next = append(next, takenBack(w, open[w.stream], next)...)
 	}
 	if next, err = p.news(ctx, next); err != nil {
 		return err
@@ -88,28 +91,30 @@ func (w *work) touched(standing map[store.WindowKey][]store.Verdict) []store.Ver
 	return touched
 }
 
-// marked stands in for the open incidents that end when later windows are good: of streams that were examined up to a later instant, their last windows.
-func (p *pass) marked(ctx context.Context, group []*work) (map[string][]store.Verdict, error) {
-	var watching []string
+// openMarks reads the open incidents that end when later windows are good, or when they are watched no more: of streams that were examined up to a
+// later instant.
+func (p *pass) openMarks(ctx context.Context, group []*work) (map[string][]store.Incident, error) {
+	var examined []string
 	for _, w := range group {
-		if watchesMarks(&w.settings) && len(w.derived) > 0 {
-			watching = append(watching, w.stream)
+		if len(w.derived) > 0 {
+			examined = append(examined, w.stream)
 		}
 	}
-	if len(watching) == 0 {
+	if len(examined) == 0 {
 		return nil, nil
 	}
-	open, err := p.store.OpenIncidents(ctx, watching, markCauses...)
-	if err != nil {
-		return nil, err
-	}
-	last := map[string][]store.Verdict{}
-	for stream, incidents := range open {
-		for _, i := range incidents {
-			last[stream] = append(last[stream], store.Verdict{Stream: stream, Start: i.Last, Seconds: i.Seconds, Edge: i.Edge})
+	return p.store.OpenIncidents(ctx, examined, markCauses...)
+}
+
+// lastOf stands in for the open incidents of marks by their last windows.
+func lastOf(w *work, open []store.Incident) []store.Verdict {
+	var last []store.Verdict
+	for _, i := range open {
+		if watches(&w.settings, i.Cause) {
+			last = append(last, store.Verdict{Stream: i.Stream, Start: i.Last, Seconds: i.Seconds, Edge: i.Edge})
 		}
 	}
-	return last, nil
+	return last
 }
 
 // runsOf returns the incidents that the windows of each stream belong to. It reads all streams at once, and further those of which a run goes on
