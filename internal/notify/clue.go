@@ -7,7 +7,7 @@ import (
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
-// hintTime is how long a message waits at most for what can be found out about its incident.
+// hintTime is how long messages wait at most for what can be found out about their incidents, all of a round together.
 const hintTime = 2 * time.Second
 
 // clue is what could be found out of an incident.
@@ -40,7 +40,7 @@ func (l *line) message(ctx context.Context, d *due, now time.Time) message {
 }
 
 func (l *line) find(ctx context.Context, d *due, now time.Time) (found clue) {
-	ctx, cancel := context.WithTimeout(ctx, min(l.config.Timeout, hintTime))
+	ctx, cancel := context.WithTimeout(ctx, min(l.config.Timeout, hintTime-now.Sub(l.begun)))
 	defer cancel()
 	if l.Hints != nil {
 		hints, err := l.Hints.Hints(ctx, &d.Incident, now)

@@ -269,7 +269,7 @@ func (k *look) ends(i *store.Incident) {
 }
 
 // hintsARound is of how many incidents more is found out in one round: where a thousand streams are in trouble, those who are called must not wait for it.
-const hintsARound = 20
+const hintsARound = atOnce
 
 // allowed leaves out what is silenced and what failed a moment ago. What failed once and is not due any more is forgotten.
 func (k *look) allowed() []due {

@@ -27,7 +27,8 @@ type key struct {
 type line struct {
 	*Notifier
 	receiver *target
-	view     *view // of the round alone, but for records while it tells
+	view     *view     // of the round alone, but for records while it tells
+	begun    time.Time // when the round began to tell
 
 	saving  sync.Mutex // held by whoever writes down what was told
 	mu      sync.Mutex
@@ -78,10 +79,11 @@ func (l *line) round(ctx context.Context) error {
 	if err := l.view.refresh(ctx, held, l.Now(), unsaved); err != nil {
 		return err
 	}
-	begun, waiting := l.Now(), l.due()
-	for len(waiting) > 0 && ctx.Err() == nil && l.Now().Sub(begun) < roundFor {
+	waiting := l.due()
+	l.begun = l.Now()
+	for len(waiting) > 0 && ctx.Err() == nil && l.Now().Sub(l.begun) < roundFor {
 		n := min(len(waiting), some)
-		left, err := l.tellSome(ctx, waiting[:n], l.Now().Sub(begun) > hintTime)
+		left, err := l.tellSome(ctx, waiting[:n])
 		if err != nil {
 			return err
 		}
@@ -92,7 +94,7 @@ func (l *line) round(ctx context.Context) error {
 
 // tellSome tells while the claims of the streams stand, and returns what it did not begin while that was sure. A process that was stopped since it
 // looked what is due, and wakes, so tells nothing that another has told meanwhile.
-func (l *line) tellSome(ctx context.Context, waiting []due, plain bool) (left []due, err error) {
+func (l *line) tellSome(ctx context.Context, waiting []due) (left []due, err error) {
 	claims := map[uint32]store.Claim{}
 	for n := range waiting {
 		share := store.ShareOf(waiting[n].Stream)
@@ -105,7 +107,7 @@ func (l *line) tellSome(ctx context.Context, waiting []due, plain bool) (left []
 	defer done()
 	queue := make(chan due, len(waiting))
 	for _, d := range waiting {
-		if d.plain = d.plain || plain; slices.Contains(kept, claims[store.ShareOf(d.Stream)]) {
+		if d.plain = d.plain || l.Now().Sub(l.begun) >= hintTime; slices.Contains(kept, claims[store.ShareOf(d.Stream)]) {
 			queue <- d
 		}
 	}

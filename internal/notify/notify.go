@@ -159,7 +159,7 @@ func New(deps Deps, config Config) (*Notifier, error) {
 		Name: "rollcall_notifications_oldest_seconds", Help: "For how long the oldest of what this process has to tell a receiver has waited; 0 while all is told. What is held back or silenced is not to be told.",
 	}, []string{"receiver"})
 	n.unstored = prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "rollcall_notifications_unstored", Help: "What a receiver was told and the store did not take down yet. If this process ends before it is told again.",
+		Name: "rollcall_notifications_unstored", Help: "What a receiver was told and the store has not taken down yet; where this process ends before, it is told again.",
 	}, []string{"receiver"})
 	for _, c := range []prometheus.Collector{n.outcomes, n.beats, n.ok, n.oldest, n.unstored} {
 		if err := deps.Registry.Register(c); err != nil {
