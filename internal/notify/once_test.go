@@ -54,6 +54,7 @@ func TestARunThatTurnsOutToBeginEarlierIsNoSecondCallAndKeepsWhoLooksAtIt(t *tes
 		m.ack(late.ID)
 		after(time.Minute)
 		whole := run(6, 6, 7)
+		whole.Since = time.Now() // nobody is told of it for a while yet
 		m.merge(late.ID, whole.ID)
 		m.put(whole)
 		after(2 * time.Hour)
@@ -67,6 +68,29 @@ func TestARunThatTurnsOutToBeginEarlierIsNoSecondCallAndKeepsWhoLooksAtIt(t *tes
 		}
 		if pages, key := b.pages(t), late.ID.String(); !slices.Equal(pages, []string{"trigger " + key, "acknowledge " + key, "resolve " + key}) {
 			t.Errorf("paged %q", pages)
+		}
+	})
+}
+
+func TestNobodyIsGivenMoreTimeToLookBecauseARunTurnsOutToBeginEarlier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		b, _, stop := answering(t, m, func(c *Config, _ *Deps) { c.Unacked = 30 * time.Minute }, hookReceiver)
+		defer stop()
+		late := run(7, 7, 7)
+		m.put(late)
+		after(20 * time.Minute)
+		whole := run(6, 6, 7)
+		whole.OpenedAt, whole.Since = late.OpenedAt, late.Since
+		m.merge(late.ID, whole.ID)
+		m.put(whole)
+		after(9 * time.Minute)
+		if calls := b.texts(t, "hook"); len(calls) != 1 {
+			t.Fatalf("told %q", calls)
+		}
+		after(2 * time.Minute)
+		if calls := b.texts(t, "hook"); len(calls) < 2 || !strings.HasPrefix(calls[1], "[ESCALATED] [LOSS] run 6") {
+			t.Errorf("told %q", calls)
 		}
 	})
 }
@@ -275,12 +299,15 @@ func TestOnlyWhatChangedIsReadAndRowsThatAreStoredLateAreNotPassedOver(t *testin
 		if m.listed > 0 || m.wholes > 0 {
 			t.Errorf("%d incidents were read, %d times all, though nothing changed", m.listed, m.wholes)
 		}
-		m.put(run(100, 200, 200))
 		m.mu.Lock()
-		m.clock += 9_000 // another process's row, of before, becomes visible only now
+		m.clock += 9_000
+		m.mu.Unlock()
+		m.put(run(100, 200, 200))
+		after(5 * time.Second)
+		m.mu.Lock() // another process's row, of before, becomes visible only now
 		late := run(101, 202, 202)
 		m.incidents[late.ID] = late
-		m.touched = append(m.touched, store.Touch{Incident: late.ID, StoredAt: time.UnixMilli(m.clock - 9_000), Rows: 2})
+		m.touched = append(m.touched, store.Touch{Incident: late.ID, StoredAt: time.UnixMilli(m.clock - 8_000), Rows: 2})
 		m.mu.Unlock()
 		m.put(run(102, 204, 204))
 		after(5 * time.Second)
@@ -374,4 +401,34 @@ func TestAReceiverIsLeftAloneAsLongAsTheLongestAnswerAsks(t *testing.T) {
 	if want := five.Add(time.Minute); !l.rest.Equal(want) {
 		t.Errorf("until %s, want %s", l.rest, want)
 	}
+}
+
+// Long after it was over a process has forgotten what it told, and must not take the next opening for the last one.
+func TestWhatOpensAgainIsACallOfItsOwnThatAnOldWordDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		b, _, stop := answering(t, m, func(c *Config, _ *Deps) { c.Unacked = 30 * time.Minute }, hookReceiver)
+		defer stop()
+		i := run(1, 0, 0)
+		m.put(i)
+		m.ack(i.ID)
+		after(time.Minute)
+		m.put(ended(i, time.Now()))
+		after(time.Hour)
+		m.mu.Lock()
+		m.clock += time.Hour.Milliseconds()
+		m.mu.Unlock()
+		m.put(ended(run(2, 9, 9), time.Now())) // so that the first rows are too old to be read again
+		after(time.Minute)
+		i.Since, i.Version = time.Now(), 500
+		m.put(i)
+		after(time.Hour)
+		var ids []string
+		for _, c := range b.of("hook") {
+			ids = append(ids, strings.TrimPrefix(eventOf(t, c).ID, i.ID.String()))
+		}
+		if !slices.Equal(ids, []string{"/open/1", "/resolved/1", "/open/2", "/escalated/2/1"}) {
+			t.Errorf("told %q", ids)
+		}
+	})
 }
