@@ -32,6 +32,7 @@ func windowOf(v store.Verdict) api.Window {
 		Produced: v.Produced, Expected: v.Expected, Delivered: v.Delivered, Lost: v.Lost, Pending: v.Pending,
 		Duplicated: v.Duplicated, Redelivered: v.Redelivered, Unexpected: v.Unexpected, Corrupt: v.Corrupt, Invalid: v.Invalid,
 		Filtered: v.Filtered, Rejected: v.Rejected, Skewed: v.Skewed, Unplaced: v.Unplaced, Late: v.Late,
+		InvalidAtSource: v.InvalidAtSource, InvalidBefore: v.InvalidBefore, Checked: v.Checked, CheckedAtSource: v.CheckedAtSource,
 		Reasons: rows(v.Reasons, reasonOf), Cause: v.Cause, DecidedAt: some(v.DecidedAt),
 	}
 }
@@ -49,6 +50,7 @@ func hourOf(h store.Hour) api.Hour {
 		Produced: h.Produced, Expected: h.Expected, Delivered: h.Delivered, Lost: h.Lost, Pending: h.Pending,
 		Duplicated: h.Duplicated, Redelivered: h.Redelivered, Unexpected: h.Unexpected, Corrupt: h.Corrupt, Invalid: h.Invalid,
 		Filtered: h.Filtered, Rejected: h.Rejected, Skewed: h.Skewed, Unplaced: h.Unplaced, Late: h.Late,
+		InvalidAtSource: h.InvalidAtSource, InvalidBefore: h.InvalidBefore, Checked: h.Checked, CheckedAtSource: h.CheckedAtSource,
 		NextCertifiableAt: some(h.Next),
 	}
 }

@@ -82,7 +82,7 @@ func (w *work) touched(standing map[store.WindowKey][]store.Verdict) []store.Ver
 	var touched []store.Verdict
 	for _, start := range slices.Concat(slices.Collect(maps.Keys(w.windows)), slices.Collect(maps.Keys(w.past))) {
 		for _, v := range standing[store.WindowKey{Stream: w.stream, Start: start}] {
-			marks := watchesMarks(&w.settings) && v.Settled() && v.Invalid+v.Corrupt+v.Duplicated > 0
+			marks := watchesMarks(&w.settings) && v.Settled() && v.Invalid+v.InvalidAtSource+v.Corrupt+v.Duplicated > 0
 			if v.State == store.Unknown || v.State == store.Incomplete || v.Revision > 1 || marks {
 				touched = append(touched, v)
 			}

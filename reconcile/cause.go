@@ -28,7 +28,7 @@ var rules = []rule{
 	{cause: store.CauseLoss, bad: isLoss, count: func(c *store.Counts) uint64 { return c.Lost }},
 	{cause: store.CauseUnknown, bad: isUnknown, count: func(c *store.Counts) uint64 { return c.Pending }},
 	{cause: store.CauseDelayed, bad: isDelayed, count: func(c *store.Counts) uint64 { return c.Pending }},
-	{cause: store.CauseInvalid, bad: isInvalid, count: func(c *store.Counts) uint64 { return c.Invalid }, marks: true},
+	{cause: store.CauseInvalid, bad: isInvalid, count: (*store.Counts).NewlyInvalid, marks: true},
 	{cause: store.CauseCorrupt, bad: isCorrupt, count: func(c *store.Counts) uint64 { return c.Corrupt }, marks: true},
 	{cause: store.CauseDuplicated, bad: isDuplicated, count: func(c *store.Counts) uint64 { return c.Duplicated }, marks: true},
 }
@@ -54,16 +54,18 @@ func isDuplicated(s *store.Settings, v *store.Verdict, _ siblings) bool {
 	return v.Settled() && v.Duplicated > 0 && slices.Contains(s.AlertOn, store.CauseDuplicated)
 }
 
-// isInvalid says whether more events break their schema than the objective allows, or any where the stream asks for that.
+// isInvalid says whether more of the events that were checked break their schema than the objective allows, or any where the stream asks for that. What
+// another edge tells of is not told again.
 func isInvalid(s *store.Settings, v *store.Verdict, _ siblings) bool {
-	if !v.Settled() || v.Invalid == 0 {
+	broken := v.NewlyInvalid()
+	if !v.Settled() || broken == 0 {
 		return false
 	}
 	if slices.Contains(s.AlertOn, store.CauseInvalid) {
 		return true
 	}
 	target := s.Objectives.Validity
-	return target > 0 && float64(v.Invalid) > (1-target)*float64(max(v.Delivered+v.Unexpected, 1))
+	return target > 0 && float64(broken) > (1-target)*float64(v.MostChecked())
 }
 
 // watchesMarks says whether the stream asks for an incident of what is bad event by event.

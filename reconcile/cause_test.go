@@ -81,7 +81,7 @@ func TestWhatHoldsEveryLaterEdgeIsToldOfOneEdge(t *testing.T) {
 // marked is a complete window with events that are bad one by one.
 func marked(minute int, invalid, corrupt, duplicated uint64) store.Verdict {
 	v := revision(minute, appSink, 1, store.Complete, 60*minute+75)
-	v.Expected, v.Delivered, v.Invalid, v.Corrupt, v.Duplicated = 1000, 1000, invalid, corrupt, duplicated
+	v.Expected, v.Delivered, v.Checked, v.Invalid, v.Corrupt, v.Duplicated = 1000, 1000, 1000, invalid, corrupt, duplicated
 	return v
 }
 

@@ -103,12 +103,17 @@ const (
 	rejected
 	skewed
 	late // as far as the edge was closed before
+	atSource
+	toldBefore   // of the invalid ones; no kind of names
+	newlyInvalid // those at the source, and the invalid ones not told before; no kind of names
 	lists
 )
 
 // compare holds what the later hop of an edge took over of the part against what the earlier one handed on. A set is nil when empty.
 func (p *part) compare(g *graph, edge store.Edge) (sets [lists]*roaring.Bitmap, expected *roaring.Bitmap) {
 	a, b := p.hops[edge.From], p.hops[edge.To]
+	sets[atSource], sets[toldBefore] = p.told(g, edge)
+	sets[newlyInvalid] = sets[atSource]
 	if a != nil {
 		sets[filtered], sets[rejected] = a.kinds[wire.Filtered], a.kinds[wire.Rejected]
 		expected = andNot(andNot(a.kinds[wire.Seen], sets[filtered]), sets[rejected])
@@ -124,6 +129,7 @@ func (p *part) compare(g *graph, edge store.Edge) (sets [lists]*roaring.Bitmap, 
 		sets[unexpected] = andNot(sets[unexpected], p.seen(hop))
 	}
 	sets[twice], sets[corrupt], sets[invalid], sets[skewed] = b.twice, b.kinds[wire.Corrupt], b.kinds[wire.Invalid], b.kinds[wire.Skewed]
+	sets[newlyInvalid] = or(sets[atSource], andNot(sets[invalid], sets[toldBefore]))
 	sets[late] = andNot(seen, b.closedSeen)
 	return sets, expected
 }
@@ -133,7 +139,17 @@ type content struct {
 	produced uint64
 	seen     map[string]uint64 // by hop
 	edges    map[store.Edge]*edgeContent
-	unplaced map[string]uint64 // by hop
+	tallies  map[string]store.HopTally
+	invalid  map[string]uint64 // by hop
+}
+
+// checked is how many events the hop checked against their schema. One that names invalid events and tells no outcomes looked at all it took over.
+func (c *content) checked(hop string) uint64 {
+	checked, broken := c.tallies[hop].Checked, c.invalid[hop]
+	if checked == 0 && broken > 0 {
+		return c.seen[hop]
+	}
+	return max(checked, broken)
 }
 
 // edgeContent sums what the parts of a window come to on one edge.
@@ -143,7 +159,7 @@ type edgeContent struct {
 }
 
 func newContent() content {
-	return content{seen: map[string]uint64{}, edges: map[store.Edge]*edgeContent{}, unplaced: map[string]uint64{}}
+	return content{seen: map[string]uint64{}, edges: map[store.Edge]*edgeContent{}, tallies: map[string]store.HopTally{}, invalid: map[string]uint64{}}
 }
 
 // add counts one more part.
@@ -152,6 +168,7 @@ func (c *content) add(p *part, g *graph) {
 	for hop, before := range g.before {
 		seen := p.seen(hop)
 		c.seen[hop] += card(seen)
+		c.invalid[hop] += card(p.invalid(hop))
 		if len(before) == 0 {
 			produced = or(produced, seen)
 		}
@@ -180,6 +197,7 @@ type how struct {
 	closed     bool // before the edge is closed what is missing is pending; only then is it lost
 	wasClosed  bool
 	idempotent bool // of the later hop
+	first      bool // the earlier hop comes after none
 }
 
 // counts names what the parts of a window come to on one edge.
@@ -191,7 +209,11 @@ func (c *content) counts(edge store.Edge, h how) store.Counts {
 	n := &e.sizes
 	counts := store.Counts{
 		Produced: c.produced, Expected: e.expected, Delivered: e.expected - n[missing], Unexpected: n[unexpected], Corrupt: n[corrupt],
-		Invalid: n[invalid], Filtered: n[filtered], Rejected: n[rejected], Skewed: n[skewed], Unplaced: c.unplaced[edge.To],
+		Invalid: n[invalid], Filtered: n[filtered], Rejected: n[rejected], Skewed: n[skewed], Unplaced: c.tallies[edge.To].Unplaced,
+		InvalidAtSource: n[atSource], InvalidBefore: n[toldBefore], Checked: c.checked(edge.To),
+	}
+	if h.first {
+		counts.CheckedAtSource = c.checked(edge.From)
 	}
 	if h.closed {
 		counts.Lost = n[missing]
@@ -226,6 +248,7 @@ var kinds = []struct {
 	{"rejected", rejected, nil},
 	{"skewed", skewed, nil},
 	{"late", late, func(h how) bool { return h.wasClosed }},
+	{"invalidAtSource", atSource, nil},
 }
 
 // setOf returns the set that a kind of names is read from, and whether the set goes by that name.

@@ -11,6 +11,7 @@ type graph struct {
 	before map[string][]string // hop → hops it comes after, in order
 	order  []string            // hops that no cycle reaches, each after all it comes after
 	cyclic map[string]bool     // hops on a cycle, or after one
+	tells  []telling
 }
 
 // windowGraph is the graph of the window [start, end): hops and edges of the reports that mention it or were sent before its grace
@@ -39,6 +40,7 @@ func (h *history) windowGraph(start, end int64) graph {
 		g.addEdge(e.From, e.To)
 	}
 	g.sort()
+	g.tell(h.Settings.Edges)
 	return g
 }
 

@@ -47,7 +47,7 @@ func (r *Reader) Hints(ctx context.Context, i *store.Incident, now time.Time) ([
 		hints = append(hints, t.hints(i)...)
 	}
 	if i.Cause == store.CauseInvalid {
-		counts, err := r.store.SchemaOutcomes(ctx, i.Stream, i.Edge.To, i.FirstBad, i.FirstBad.Add(hintWindows*length))
+		counts, err := r.store.SchemaOutcomes(ctx, i.Stream, brokenAt(i.Edge, verdicts), i.FirstBad, i.FirstBad.Add(hintWindows*length))
 		if err != nil {
 			return nil, err
 		}
@@ -56,9 +56,21 @@ func (r *Reader) Hints(ctx context.Context, i *store.Incident, now time.Time) ([
 	return rank(hints), nil
 }
 
+// brokenAt is the hop of the edge that found most of the events that break their schema.
+func brokenAt(edge store.Edge, verdicts []store.Verdict) string {
+	var source, all uint64
+	for n := range verdicts {
+		source, all = source+verdicts[n].InvalidAtSource, all+verdicts[n].NewlyInvalid()
+	}
+	if 2*source > all {
+		return edge.From
+	}
+	return edge.To
+}
+
 // hintSets are the lists of events that an incident of each cause is about.
 var hintSets = map[store.Cause]list{
-	store.CauseLoss: missing, store.CauseDelayed: missing, store.CauseInvalid: invalid, store.CauseCorrupt: corrupt, store.CauseDuplicated: twice,
+	store.CauseLoss: missing, store.CauseDelayed: missing, store.CauseInvalid: newlyInvalid, store.CauseCorrupt: corrupt, store.CauseDuplicated: twice,
 }
 
 // plainest are the kinds of hints in the order in which people understand them: of hints that account for the same the plainest is told first.

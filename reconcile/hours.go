@@ -171,6 +171,10 @@ func addCounts(sum, c *store.Counts) {
 	sum.Skewed += c.Skewed
 	sum.Unplaced += c.Unplaced
 	sum.Late += c.Late
+	sum.InvalidAtSource += c.InvalidAtSource
+	sum.InvalidBefore += c.InvalidBefore
+	sum.Checked += c.Checked
+	sum.CheckedAtSource += c.CheckedAtSource
 }
 
 // windowsBetween is the number of windows that start in [from, to).

@@ -39,7 +39,7 @@ func openText(i *store.Incident, worst *store.Verdict) string {
 	case store.CauseDelayed:
 		return fmt.Sprintf("%s pending%s%s", number(i.Events), sinceText(i), heldText(worst))
 	case store.CauseInvalid:
-		return fmt.Sprintf("%s of %s break their schema%s", number(i.Events), about(i.Expected), sinceText(i))
+		return fmt.Sprintf("%s of %s break their schema%s%s", number(i.Events), about(i.Expected), brokenText(worst), sinceText(i))
 	case store.CauseCorrupt, store.CauseDuplicated:
 		return fmt.Sprintf("%s of %s %s%s", number(i.Events), about(i.Expected), i.Cause, sinceText(i))
 	}
@@ -48,6 +48,17 @@ func openText(i *store.Incident, worst *store.Verdict) string {
 		why = ": " + worst.Reasons[0].Text
 	}
 	return fmt.Sprintf("%s not known%s%s", windowsAre(i.Bad), sinceText(i), why)
+}
+
+// brokenText says which hop found events that break their schema, where it is not the later one of the edge alone.
+func brokenText(v *store.Verdict) string {
+	switch {
+	case v == nil || v.InvalidAtSource == 0:
+		return ""
+	case v.InvalidAtSource == v.NewlyInvalid():
+		return " at " + v.Edge.From
+	}
+	return " at " + v.Edge.From + " and " + v.Edge.To
 }
 
 // heldText says who has not let the events go.

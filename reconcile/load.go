@@ -27,7 +27,7 @@ type contentStore interface {
 	SourceRolls(ctx context.Context, windows []store.WindowKey, from wire.UID) iter.Seq2[store.SourceRolls, error]
 	EmitterRolls(ctx context.Context, keys []store.RollKey, events uint64) iter.Seq2[store.EmitterRoll, error]
 	ForeignEvents(ctx context.Context, windows []store.WindowKey, from string) iter.Seq2[store.ForeignEvent, error]
-	Unplaced(ctx context.Context, windows []store.WindowKey) (map[store.HopWindow]uint64, error)
+	HopTallies(ctx context.Context, windows []store.WindowKey) (map[store.HopWindow]store.HopTally, error)
 	Announced(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.Announced, error)
 	Announcers(ctx context.Context, since map[string]time.Time) (map[string][]store.HopEmitter, error)
 }
@@ -130,12 +130,12 @@ func readContents(ctx context.Context, s contentStore, windows []*window) error 
 		w := byKey[p.WindowKey]
 		w.content.add(p, &w.closing.graph)
 	}
-	unplaced, err := s.Unplaced(ctx, keys)
+	tallies, err := s.HopTallies(ctx, keys)
 	if err != nil {
 		return err
 	}
-	for h, n := range unplaced {
-		byKey[h.WindowKey].content.unplaced[h.Hop] = n
+	for h, n := range tallies {
+		byKey[h.WindowKey].content.tallies[h.Hop] = n
 	}
 	return nil
 }

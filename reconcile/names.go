@@ -46,7 +46,11 @@ func (r *Reader) Named(
 		items = items[:limit]
 		next = items[limit-1].UID
 	}
-	return items, next, true, r.describe(ctx, w, edge, items)
+	hop := edge.To
+	if set == atSource {
+		hop = edge.From
+	}
+	return items, next, true, r.describe(ctx, w, hop, items)
 }
 
 // page reads up to limit events of a set after the UID after.
@@ -119,8 +123,8 @@ func (w *window) lastHop(p *part, n uint32) string {
 	return last
 }
 
-// describe adds to each event the host of its source and how often the later hop took it over.
-func (r *Reader) describe(ctx context.Context, w *window, edge store.Edge, items []store.Named) error {
+// describe adds to each event the host of its source and how often a hop took it over.
+func (r *Reader) describe(ctx context.Context, w *window, hop string, items []store.Named) error {
 	sources := map[wire.UID]bool{}
 	var numbered []wire.UID
 	for i := range items {
@@ -136,11 +140,11 @@ func (r *Reader) describe(ctx context.Context, w *window, edge store.Edge, items
 	if err != nil {
 		return err
 	}
-	times, err := r.store.Times(ctx, w.key(), edge.To, numbered)
+	times, err := r.store.Times(ctx, w.key(), hop, numbered)
 	if err != nil {
 		return err
 	}
-	foreign, err := r.foreignTimes(ctx, w, edge.To, items)
+	foreign, err := r.foreignTimes(ctx, w, hop, items)
 	if err != nil {
 		return err
 	}

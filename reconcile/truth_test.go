@@ -185,6 +185,7 @@ func modelSays(p *play) []said {
 				Produced: v.Produced, Expected: v.Expected, Delivered: v.Delivered, Lost: v.Lost, Pending: v.Pending,
 				Duplicated: v.Duplicated, Redelivered: v.Redelivered, Unexpected: v.Unexpected, Corrupt: v.Corrupt,
 				Invalid: v.Invalid, Filtered: v.Filtered, Rejected: v.Rejected, Skewed: v.Skewed,
+				InvalidAtSource: v.InvalidAtSource, InvalidBefore: v.InvalidBefore,
 			},
 			Names: withoutEmpty(v.Names),
 		})
@@ -353,7 +354,7 @@ func uids(p *part, set *roaring.Bitmap) []string {
 }
 
 func sayVerdict(w *window, v store.Verdict, names *[lists][]string) said {
-	v.Counts.Late, v.Counts.Unplaced = 0, 0
+	v.Counts.Late, v.Counts.Unplaced, v.Counts.Checked, v.Counts.CheckedAtSource = 0, 0, 0, 0
 	s := said{Start: v.Start.UTC().Format(time.RFC3339), Edge: v.Edge.String(), State: v.State.String(), Counts: v.Counts, Names: map[string][]string{}}
 	for _, k := range kinds {
 		set, holds := setOf(k.name, how{closed: v.Closed(), idempotent: w.idempotent(v.Edge.To)})

@@ -101,8 +101,8 @@ func (s *stopped) ForeignEvents(ctx context.Context, windows []store.WindowKey, 
 	return s.call().ForeignEvents(ctx, windows, from)
 }
 
-func (s *stopped) Unplaced(ctx context.Context, windows []store.WindowKey) (map[store.HopWindow]uint64, error) {
-	return s.call().Unplaced(ctx, windows)
+func (s *stopped) HopTallies(ctx context.Context, windows []store.WindowKey) (map[store.HopWindow]store.HopTally, error) {
+	return s.call().HopTallies(ctx, windows)
 }
 
 func (s *stopped) Announced(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.Announced, error) {

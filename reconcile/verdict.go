@@ -141,7 +141,7 @@ func after(now, before time.Time) time.Time {
 
 // how decides which names the sets of an edge have.
 func (w *window) how(edge store.Edge, wasClosed bool) how {
-	return how{closed: w.closing.hops[edge.To].closed(), wasClosed: wasClosed, idempotent: w.idempotent(edge.To)}
+	return how{closed: w.closing.hops[edge.To].closed(), wasClosed: wasClosed, idempotent: w.idempotent(edge.To), first: len(w.closing.graph.before[edge.From]) == 0}
 }
 
 func (w *window) verdict(edge store.Edge, old *store.Verdict) store.Verdict {

@@ -76,7 +76,7 @@ type mark struct {
 func markCounts(w api.Window) []mark {
 	return []mark{
 		{"duplicated", w.Duplicated}, {"redelivered", w.Redelivered}, {"unexpected", w.Unexpected},
-		{"corrupt", w.Corrupt}, {"invalid", w.Invalid}, {"filtered", w.Filtered}, {"rejected", w.Rejected},
+		{"corrupt", w.Corrupt}, {"invalid", w.Invalid}, {"invalid at source", w.InvalidAtSource}, {"filtered", w.Filtered}, {"rejected", w.Rejected},
 		{"skewed", w.Skewed}, {"unplaced", w.Unplaced}, {"late", w.Late},
 	}
 }

@@ -102,7 +102,7 @@ func (k *kept) EverBad(_ context.Context, streams []string, from, to time.Time, 
 	found := map[string][]store.Verdict{}
 	k.each(streams, from, to, func(key store.WindowKey, _ store.Edge, revisions []store.Verdict) {
 		if slices.ContainsFunc(revisions, func(v store.Verdict) bool {
-			return v.State == store.Unknown || v.State == store.Incomplete || marks && v.Corrupt+v.Duplicated+v.Invalid > 0
+			return v.State == store.Unknown || v.State == store.Incomplete || marks && v.Corrupt+v.Duplicated+v.Invalid+v.InvalidAtSource > 0
 		}) {
 			found[key.Stream] = append(found[key.Stream], revisions...)
 		}
@@ -252,9 +252,9 @@ func (k *kept) SumBudgets(_ context.Context, queries []store.BudgetQuery, _ time
 		k.each([]string{q.Settings.Stream}, q.From, q.To, func(key store.WindowKey, _ store.Edge, revisions []store.Verdict) {
 			v := &revisions[len(revisions)-1]
 			slot := key.Start.Add(time.Duration(v.Seconds)*time.Second + store.BudgetSlot - 1).Truncate(store.BudgetSlot)
-			for objective, bad := range map[string]uint64{store.Completeness: v.Lost, store.Validity: v.Invalid} {
+			for objective, n := range map[string][2]uint64{store.Completeness: {v.Produced, v.Lost}, store.Validity: {v.MostChecked(), v.NewlyInvalid()}} {
 				b := obtain(sums[objective], slot, func() *store.Budget { return &store.Budget{Stream: key.Stream, Objective: objective, Slot: slot} })
-				b.Total, b.Bad = b.Total+v.Produced, b.Bad+bad
+				b.Total, b.Bad = b.Total+n[0], b.Bad+n[1]
 			}
 		})
 	}

@@ -31,6 +31,7 @@ type memory struct {
 	byEmitter map[store.RollKey]map[wire.UID]*roaring.Bitmap
 	announced map[store.WindowKey][]store.Announced
 	schemas   map[string]map[store.SchemaOutcome]uint64
+	tallies   map[store.HopWindow]store.HopTally
 	closings  map[string][]store.Closing
 	marks     map[uint64]store.Mark
 	progress  map[string]store.Progress
@@ -62,7 +63,7 @@ func newMemory() *memory {
 		settings: map[string]store.Settings{}, reports: map[string][]store.Report{}, emitters: map[string]map[emitterKey]*store.Emitter{},
 		hops: map[string]map[setKey]*store.HopSummary{}, sources: map[string]map[wire.UID]*sourceRow{},
 		rolls: map[store.WindowKey]map[wire.UID]map[setKey]*store.RollSet{}, byEmitter: map[store.RollKey]map[wire.UID]*roaring.Bitmap{},
-		announced: map[store.WindowKey][]store.Announced{}, schemas: map[string]map[store.SchemaOutcome]uint64{}, closings: map[string][]store.Closing{},
+		announced: map[store.WindowKey][]store.Announced{}, schemas: map[string]map[store.SchemaOutcome]uint64{}, tallies: map[store.HopWindow]store.HopTally{}, closings: map[string][]store.Closing{},
 		marks: map[uint64]store.Mark{}, progress: map[string]store.Progress{}, kept: newKept(),
 	}
 }
@@ -142,6 +143,8 @@ func (m *memory) addWindow(r *store.Received, w *wire.Window) {
 	}
 	for _, t := range w.Schemas { // scenes state what is new, not what there is altogether
 		obtain(m.schemas, r.Stream+r.Hop, made[store.SchemaOutcome, uint64])[store.SchemaOutcome{ID: t.ID, Version: t.Version, Outcome: t.Outcome}] += t.Count
+		at := store.HopWindow{WindowKey: key, Hop: r.Hop}
+		m.tallies[at] = store.HopTally{Checked: m.tallies[at].Checked + t.Count}
 	}
 	for n := range w.Sources {
 		src := &w.Sources[n]

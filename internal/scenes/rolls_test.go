@@ -59,8 +59,16 @@ func (m *memory) ForeignEvents(context.Context, []store.WindowKey, string) iter.
 	return func(func(store.ForeignEvent, error) bool) {}
 }
 
-func (m *memory) Unplaced(context.Context, []store.WindowKey) (map[store.HopWindow]uint64, error) {
-	return nil, nil
+func (m *memory) HopTallies(_ context.Context, windows []store.WindowKey) (map[store.HopWindow]store.HopTally, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := map[store.HopWindow]store.HopTally{}
+	for at, n := range m.tallies {
+		if slices.Contains(windows, at.WindowKey) {
+			found[at] = n
+		}
+	}
+	return found, nil
 }
 
 func (m *memory) Announced(_ context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.Announced, error) {

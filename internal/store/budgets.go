@@ -40,18 +40,18 @@ type BudgetQuery struct {
 }
 
 // selectBudgets sums the windows of the required edges. Lost events are counted where they got lost, so that a window's sum is that of the events
-// produced; an event that breaks its schema breaks it at every hop, and the most of them is taken. What a window awaits is counted as not
-// arrived once it is late.
+// produced; events that break their schema are counted where they are told of, out of those that were checked at the hop that checked most. What a
+// window awaits is counted as not arrived once it is late.
 const selectBudgets = `
 SELECT
     stream, toDateTime(intDiv(ends + 299, 300) * 300, 'UTC') AS slot,
     sumIf(produced, closed), sumIf(lost, closed),
     sumIf(produced, in_time OR overdue), sumIf(produced, NOT in_time AND overdue),
-    sumIf(produced, ended), sumIf(invalid, ended),
+    sumIf(checked, ended), sumIf(broken, ended),
     sum(arrived), sumIf(awaited, slow), groupUniqArrayArray(last_hops)
 FROM (
     SELECT
-        stream, start, ends, timely, latency, max(v.produced) AS produced, sum(v.lost) AS lost, max(v.invalid) AS invalid,
+        stream, start, ends, timely, latency, max(v.produced) AS produced, sum(v.lost) AS lost, max(v.checked_most) AS checked, sum(v.broken_here) AS broken,
         countIf(v.state IN (2, 3, 4)) = 0 AS closed, countIf(v.state = 2) = 0 AS ended,
         countIf(v.first_closed = 0 OR v.first_closed > (ends + timely) * 1000) = 0 AS in_time,
         {now:Int64} > (ends + timely) * 1000 AS overdue, {now:Int64} > ends * 1000 + latency AS slow,
@@ -59,7 +59,8 @@ FROM (
         arrayFilter(r -> NOT has(froms, r.1), edges_here) AS lasts, arraySum(r -> r.2, lasts) AS awaited, arraySum(r -> r.3, lasts) AS arrived,
         arrayMap(r -> r.1, lasts) AS last_hops
     FROM (
-        SELECT *, toInt64(toUnixTimestamp(start)) + seconds AS ends
+        SELECT *, toInt64(toUnixTimestamp(start)) + seconds AS ends, toUInt64(invalid - least(invalid, invalid_before)) + invalid_at_source AS broken_here,
+            greatest(if(checked = 0 AND invalid > 0, delivered + unexpected, checked), checked_at_source) AS checked_most
         FROM verdicts FINAL
         WHERE stream IN (SELECT stream FROM wanted) AND start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')}
         ORDER BY stream, start, edge_from, edge_to, revision DESC

@@ -18,7 +18,7 @@ WHERE stream IN (SELECT stream FROM wanted) AND start >= {from:DateTime('UTC')} 
   AND (stream, edge_from, edge_to, start) IN (
       SELECT stream, edge_from, edge_to, start FROM verdicts
       WHERE stream IN (SELECT stream FROM wanted) AND start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')}
-        AND (state IN (4, 5) OR {marks:UInt8} = 1 AND corrupt + duplicated + invalid > 0)
+        AND (state IN (4, 5) OR {marks:UInt8} = 1 AND corrupt + duplicated + invalid + invalid_at_source > 0)
   )
 ORDER BY stream, edge_from, edge_to, start, revision`
 

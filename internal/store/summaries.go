@@ -16,7 +16,8 @@ SELECT
     stream, toStartOfHour(start) AS hour, edge_from, edge_to, max(state), count(),
     countIf(toUnixTimestamp(start) * 1000 >= examined),
     sum(produced), sum(expected), sum(delivered), sum(lost), sum(pending), sum(duplicated), sum(redelivered), sum(unexpected),
-    sum(corrupt), sum(invalid), sum(filtered), sum(rejected), sum(skewed), sum(unplaced), sum(late)
+    sum(corrupt), sum(invalid), sum(filtered), sum(rejected), sum(skewed), sum(unplaced), sum(late),
+    sum(invalid_at_source), sum(invalid_before), sum(checked), sum(checked_at_source)
 FROM (
     SELECT *
     FROM verdicts FINAL
@@ -54,7 +55,8 @@ func (s *Store) EdgeHours(ctx context.Context, streams []string, from, to time.T
 		var worst uint8
 		err := r.Scan(&h.Stream, &h.Start, &h.Edge.From, &h.Edge.To, &worst, &h.Windows, &h.Unexamined,
 			&h.Produced, &h.Expected, &h.Delivered, &h.Lost, &h.Pending, &h.Duplicated, &h.Redelivered, &h.Unexpected,
-			&h.Corrupt, &h.Invalid, &h.Filtered, &h.Rejected, &h.Skewed, &h.Unplaced, &h.Late)
+			&h.Corrupt, &h.Invalid, &h.Filtered, &h.Rejected, &h.Skewed, &h.Unplaced, &h.Late,
+			&h.InvalidAtSource, &h.InvalidBefore, &h.Checked, &h.CheckedAtSource)
 		h.Worst = State(worst)
 		found = append(found, h)
 		return err

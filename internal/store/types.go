@@ -61,6 +61,28 @@ type Counts struct {
 	Produced, Expected, Delivered, Lost, Pending          uint64
 	Duplicated, Redelivered, Unexpected, Corrupt, Invalid uint64
 	Filtered, Rejected, Skewed, Unplaced, Late            uint64
+
+	// InvalidAtSource are the events that the edge's earlier hop, a first one, found to break their schema: no edge leads to it that could say so.
+	// Of several edges that leave the hop one says it, and an event that was found before is left out.
+	InvalidAtSource uint64
+	// InvalidBefore are those of Invalid that are told of on another edge, so that Invalid-InvalidBefore+InvalidAtSource, summed over the edges,
+	// counts each event once.
+	InvalidBefore            uint64
+	Checked, CheckedAtSource uint64 // events that the later hop, and a first hop before it, checked against their schema
+}
+
+// NewlyInvalid is how many events break their schema that no other edge tells of.
+func (c *Counts) NewlyInvalid() uint64 {
+	return c.Invalid - min(c.Invalid, c.InvalidBefore) + c.InvalidAtSource
+}
+
+// MostChecked is how many events were checked against their schema at the hop of the edge that checked most.
+func (c *Counts) MostChecked() uint64 {
+	checked := c.Checked
+	if checked == 0 && c.Invalid > 0 { // a verdict of before this was kept
+		checked = c.Delivered + c.Unexpected
+	}
+	return max(checked, c.CheckedAtSource)
 }
 
 // Verdict is what the reconciler says of (stream, edge, window) at one revision.

@@ -12,13 +12,13 @@ import (
 const verdictColumns = `
     stream, start, edge_from, edge_to, revision, seconds, state, produced, expected, delivered, lost, pending,
     duplicated, redelivered, unexpected, corrupt, invalid, filtered, rejected, skewed, unplaced, late,
-    reasons, cause, k, first_closed, decided_at, due, bound`
+    reasons, cause, k, first_closed, decided_at, due, bound, invalid_at_source, invalid_before, checked, checked_at_source`
 
 // verdictTypes are the types of verdictColumns, in their order.
 var verdictTypes = []string{
 	"String", "DateTime('UTC')", "String", "String", "UInt32", "UInt32", "UInt8", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64",
 	"UInt64", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64",
-	"String", "String", "Int64", "Int64", "Int64", "Int64", "Int64",
+	"String", "String", "Int64", "Int64", "Int64", "Int64", "Int64", "UInt64", "UInt64", "UInt64", "UInt64",
 }
 
 // AddVerdicts stores verdicts; a verdict of the same revision decided earlier is replaced.
@@ -48,6 +48,7 @@ func verdictRow(v *Verdict) ([]any, error) {
 		v.Produced, v.Expected, v.Delivered, v.Lost, v.Pending, v.Duplicated, v.Redelivered, v.Unexpected, v.Corrupt,
 		v.Invalid, v.Filtered, v.Rejected, v.Skewed, v.Unplaced, v.Late,
 		string(reasons), v.Cause, ms(v.K), ms(v.FirstClosed), ms(v.DecidedAt), ms(v.Due), ms(v.Bound),
+		v.InvalidAtSource, v.InvalidBefore, v.Checked, v.CheckedAtSource,
 	}, nil
 }
 
@@ -155,6 +156,7 @@ func scanVerdict(r driver.Rows, more ...any) (Verdict, error) {
 		&v.Produced, &v.Expected, &v.Delivered, &v.Lost, &v.Pending, &v.Duplicated, &v.Redelivered, &v.Unexpected, &v.Corrupt,
 		&v.Invalid, &v.Filtered, &v.Rejected, &v.Skewed, &v.Unplaced, &v.Late,
 		&reasons, &v.Cause, &k, &firstClosed, &decidedAt, &due, &bound,
+		&v.InvalidAtSource, &v.InvalidBefore, &v.Checked, &v.CheckedAtSource,
 	}, more...)...)
 	if err != nil {
 		return v, err

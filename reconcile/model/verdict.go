@@ -27,6 +27,7 @@ type Verdict struct {
 	Produced, Expected, Delivered, Lost, Pending          uint64
 	Duplicated, Redelivered, Unexpected, Corrupt, Invalid uint64
 	Filtered, Rejected, Skewed                            uint64
+	InvalidAtSource, InvalidBefore                        uint64 // each invalid event is told of once: see tell
 
 	// Names holds, by kind as the API spells it, the sorted UIDs; a kind without any is absent.
 	Names map[string][]string
@@ -94,6 +95,7 @@ func (w *window) verdicts() []Verdict {
 			produced.join(tallies[hop].kinds[wire.Seen])
 		}
 	}
+	told := w.tell(tallies)
 	limit := w.settleLimit()
 	var all []Verdict
 	for hop, after := range w.hops {
@@ -102,6 +104,8 @@ func (w *window) verdicts() []Verdict {
 			v := Verdict{Start: w.s, Edge: before + ".." + hop, Produced: uint64(len(produced)), Names: map[string][]string{}}
 			w.compare(&v, tallies[before], tallies[hop], w.closing[hop].closed)
 			v.Unexpected = w.name(&v, "unexpected", unexpected)
+			v.InvalidAtSource = w.name(&v, "invalidAtSource", told[v.Edge].source)
+			v.InvalidBefore = uint64(len(told[v.Edge].before))
 			v.State = w.state(w.closing[hop].closed, v.Lost, limit)
 			all = append(all, v)
 		}

@@ -7,7 +7,7 @@ export const hostile = `web-<img src=x onerror="document.title='owned'">`;
 
 const zero = {
   produced: 0, expected: 0, delivered: 0, lost: 0, pending: 0, duplicated: 0, redelivered: 0, unexpected: 0, corrupt: 0,
-  invalid: 0, filtered: 0, rejected: 0, skewed: 0, unplaced: 0, late: 0,
+  invalid: 0, filtered: 0, rejected: 0, skewed: 0, unplaced: 0, late: 0, invalidAtSource: 0,
 };
 
 // ago: hours before the current one; m: first minute; n: how many minutes.

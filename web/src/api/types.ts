@@ -15,6 +15,8 @@ export interface Counts {
   produced: number; expected: number; delivered: number; lost: number; pending: number;
   duplicated: number; redelivered: number; unexpected: number; corrupt: number; invalid: number;
   filtered: number; rejected: number; skewed: number; unplaced: number; late: number;
+  /** Found by the edge's earlier hop, where no edge leads to it. */
+  invalidAtSource: number;
 }
 
 export interface Window extends Counts {

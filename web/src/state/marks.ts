@@ -3,7 +3,7 @@
 import type { Counts } from '../api/types';
 
 export type Kind = 'lost' | 'pending' | 'duplicated' | 'redelivered' | 'unexpected' | 'corrupt' | 'invalid' |
-  'filtered' | 'rejected' | 'skewed' | 'late';
+  'filtered' | 'rejected' | 'skewed' | 'late' | 'invalidAtSource';
 
 export interface KindText {
   kind: Kind;
@@ -21,6 +21,7 @@ export const kinds: readonly KindText[] = [
   { kind: 'unexpected', label: 'Unexpected', meaning: 'no earlier hop had', tone: 'plain' },
   { kind: 'corrupt', label: 'Corrupt', meaning: 'arrived with another checksum than they were produced with', tone: 'plain' },
   { kind: 'invalid', label: 'Invalid', meaning: 'break their schema', tone: 'plain' },
+  { kind: 'invalidAtSource', label: 'Invalid at source', meaning: 'break their schema at the earlier hop, the first one', tone: 'plain' },
   { kind: 'filtered', label: 'Filtered', meaning: 'the earlier hop dropped on purpose', tone: 'plain' },
   { kind: 'rejected', label: 'Rejected', meaning: 'the earlier hop refused or sent to the dead letters', tone: 'plain' },
   { kind: 'skewed', label: 'Skewed', meaning: "landed in another hour's bucket", tone: 'plain' },

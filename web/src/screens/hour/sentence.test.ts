@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { HourDetail } from '../../api/types';
 import { hourSentence } from './sentence';
 
-const zero = { produced: 10, expected: 20, delivered: 20, lost: 0, pending: 0, duplicated: 0, redelivered: 0, unexpected: 0, corrupt: 0, invalid: 0, filtered: 0, rejected: 0, skewed: 0, unplaced: 0, late: 0 };
+const zero = { produced: 10, expected: 20, delivered: 20, lost: 0, pending: 0, duplicated: 0, redelivered: 0, unexpected: 0, corrupt: 0, invalid: 0, filtered: 0, rejected: 0, skewed: 0, unplaced: 0, late: 0, invalidAtSource: 0 };
 const say = (state: string, more: Partial<HourDetail> = {}) =>
   hourSentence({ ...zero, stream: 'orders', hour: '2026-11-22T05', state, certified: false, windows: [], ...more }, '05:00–06:00 UTC').text;
 

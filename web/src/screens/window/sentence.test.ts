@@ -5,7 +5,7 @@ import { windowSentence } from './sentence';
 const base = {
   stream: 'orders', start: '2026-11-22T05:00:00Z', seconds: 60, edge: 'agent..warehouse', revision: 1, reasons: [],
   produced: 4_201_933, expected: 4_201_933, delivered: 4_201_933, lost: 0, pending: 0, duplicated: 0, redelivered: 0, unexpected: 0,
-  corrupt: 0, invalid: 0, filtered: 0, rejected: 0, skewed: 0, unplaced: 0, late: 0,
+  corrupt: 0, invalid: 0, filtered: 0, rejected: 0, skewed: 0, unplaced: 0, late: 0, invalidAtSource: 0,
 };
 const say = (more: Partial<Window>, lost?: Uid[]) => windowSentence({ ...base, state: 'complete', ...more }, lost).text.replace(/\u202f/g, ' ');
 const from = (...hosts: string[]) => hosts.map((host, i) => ({ uid: String(i), host, times: 0 }));
