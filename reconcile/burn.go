@@ -9,10 +9,6 @@ import (
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
-// budgetReach is how far back budgets are summed again whenever a stream is examined: an hour, which is the longest that events may be in time, and
-// the hour it lies in. Older windows are summed when they are judged again.
-const budgetReach = 2 * time.Hour
-
 // latencyTarget is the share of events that latencyP99Millis speaks of.
 const latencyTarget = 0.99
 
@@ -122,69 +118,6 @@ func spanName(d time.Duration) string {
 // percentOf writes a target with all its digits.
 func percentOf(target float64) string { return fmt.Sprintf("%.6g %%", 100*target) }
 
-// burn sums the budgets of the streams that were examined up to a later instant, or of which old windows were judged, and decides on their alarms. It
-// costs a stream one look at its last two hours each window length, whatever its reports.
-func (p *pass) burn(ctx context.Context, group []*work, open map[string][]store.Incident) ([]store.Incident, error) {
-	var queries []store.BudgetQuery
-	var examined []*work
-	for _, w := range group {
-		if watchesBudgets(&w.settings) {
-			queries = append(queries, w.budgetQueries()...)
-		}
-		if len(w.derived) > 0 && (watchesBudgets(&w.settings) || len(open[w.stream]) > 0) {
-			examined = append(examined, w)
-		}
-	}
-	if len(queries) > 0 {
-		sums, err := p.store.SumBudgets(ctx, queries, p.latest)
-		if err != nil {
-			return nil, err
-		}
-		if err := p.store.AddBudgets(ctx, sums, p.latest); err != nil {
-			return nil, err
-		}
-	}
-	if len(examined) == 0 {
-		return nil, nil
-	}
-	streams := make([]string, len(examined))
-	for n, w := range examined {
-		streams[n] = w.stream
-	}
-	spent, err := p.store.SpentOf(ctx, streams, burnSpans, p.latest)
-	if err != nil {
-		return nil, err
-	}
-	var next []store.Incident
-	for _, w := range examined {
-		next = append(next, w.alarms(spent[w.stream], open[w.stream])...)
-	}
-	return next, nil
-}
-
-// budgetQueries are the hours of which the budgets of a stream are summed again: the last ones where it was examined, and those of old windows judged.
-func (w *work) budgetQueries() []store.BudgetQuery {
-	var queries []store.BudgetQuery
-	recent := w.now.Add(-budgetReach).Truncate(time.Hour)
-	if len(w.derived) > 0 {
-		queries = append(queries, store.BudgetQuery{Settings: w.settings, From: recent, To: w.now.Truncate(time.Hour).Add(time.Hour)})
-	}
-	var first, last time.Time
-	for start := range w.windows {
-		if !start.Before(recent) {
-			continue
-		}
-		if first.IsZero() || start.Before(first) {
-			first = start
-		}
-		last = later(last, start)
-	}
-	if !first.IsZero() {
-		queries = append(queries, store.BudgetQuery{Settings: w.settings, From: first.Truncate(time.Hour), To: last.Truncate(time.Hour).Add(time.Hour)})
-	}
-	return queries
-}
-
 // alarms decides on all alarms of a stream.
 func (w *work) alarms(spent map[string]store.Spent, open []store.Incident) []store.Incident {
 	var next []store.Incident
@@ -207,7 +140,7 @@ func (r *Reader) Objectives(ctx context.Context, stream string, now time.Time) (
 	if err != nil || !ok {
 		return nil, false, err
 	}
-	spent, err := r.store.SpentOf(ctx, []string{stream}, len(store.BudgetSpans), now)
+	spent, err := r.store.SpentOf(ctx, []store.SpentQuery{{Stream: stream, Fresh: fresh(&k, now)}}, len(store.BudgetSpans), now)
 	if err != nil {
 		return nil, false, err
 	}

@@ -75,7 +75,7 @@ func TestAnyEventBurnsABudgetOfNothing(t *testing.T) {
 // budgets reads the sums of the 28 days before now.
 func (s *scene) budgets() map[string][2]uint64 {
 	s.t.Helper()
-	spent, err := s.store.SpentOf(s.t.Context(), []string{s.stream}, len(store.BudgetSpans), s.now)
+	spent, err := s.store.SpentOf(s.t.Context(), []store.SpentQuery{{Stream: s.stream, Fresh: time.Hour}}, len(store.BudgetSpans), s.now)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -137,13 +137,13 @@ func TestOldHoursAreSummedAgainOnlyWhereTheirWindowsWereJudged(t *testing.T) {
 	if got := w.budgetQueries(); len(got) > 0 {
 		t.Errorf("a report between two examinations has %d sums made", len(got))
 	}
-	w.windows[five.Add(-26*time.Hour+time.Minute)], w.windows[five.Add(-25*time.Hour)] = true, true
+	w.windows[five.Add(-26*time.Hour+time.Minute)], w.windows[five.Add(-25*time.Hour)], w.windows[five.Add(-25*24*time.Hour)] = true, true, true
 	w.derived = []time.Time{five.Add(29 * time.Minute)}
 	var hours []string
 	for _, q := range w.budgetQueries() {
 		hours = append(hours, q.From.Format("02T15")+" "+q.To.Format("02T15"))
 	}
-	if diff := gocmp.Diff([]string{"22T03 22T06", "21T03 21T05"}, hours); diff != "" {
+	if diff := gocmp.Diff([]string{"22T03 22T06", "28T05 28T06", "21T03 21T05"}, hours); diff != "" {
 		t.Error(diff)
 	}
 }

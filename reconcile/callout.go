@@ -31,7 +31,7 @@ type IncidentStore interface {
 type BudgetStore interface {
 	SumBudgets(ctx context.Context, queries []store.BudgetQuery, now time.Time) ([]store.Budget, error)
 	AddBudgets(ctx context.Context, budgets []store.Budget, now time.Time) error
-	SpentOf(ctx context.Context, streams []string, spans int, now time.Time) (map[string]map[string]store.Spent, error)
+	SpentOf(ctx context.Context, queries []store.SpentQuery, spans int, now time.Time) (map[string]map[string]store.Spent, error)
 }
 
 // callOut decides the incidents of the windows just judged. It stands between the verdicts and the marks: a pass that dies before its marks are
@@ -65,7 +65,10 @@ func (p *pass) callOut(ctx context.Context, group []*work, standing map[store.Wi
 	if err != nil {
 		return err
 	}
-	return p.keepIncidents(ctx, more)
+	if err := p.keepIncidents(ctx, more); err != nil {
+		return err
+	}
+	return p.burn(ctx, group)
 }
 
 func (p *pass) keepIncidents(ctx context.Context, next []store.Incident) error {
@@ -219,28 +222,14 @@ func (p *pass) ofStreams(ctx context.Context, group []*work) ([]store.Incident, 
 			examined = append(examined, w.stream)
 		}
 	}
-	stopped, burning := map[string][]store.Incident{}, map[string][]store.Incident{}
+	open := map[string][]store.Incident{}
 	if len(examined) > 0 {
-		open, err := p.store.OpenIncidents(ctx, examined, append(store.BurnCauses(), store.CauseStopped)...)
-		if err != nil {
+		var err error
+		if open, err = p.store.OpenIncidents(ctx, examined, store.CauseStopped); err != nil {
 			return nil, err
 		}
-		for stream, incidents := range open {
-			for _, i := range incidents {
-				if i.Cause == store.CauseStopped {
-					stopped[stream] = append(stopped[stream], i)
-				} else {
-					burning[stream] = append(burning[stream], i)
-				}
-			}
-		}
 	}
-	next, err := p.stopped(ctx, group, stopped)
-	if err != nil {
-		return nil, err
-	}
-	burn, err := p.burn(ctx, group, burning)
-	return append(next, burn...), err
+	return p.stopped(ctx, group, open)
 }
 
 // stopped looks for streams that have no traffic any more.

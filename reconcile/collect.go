@@ -19,6 +19,7 @@ type work struct {
 	windows  map[time.Time]bool
 	progress store.Progress
 	settings store.Settings
+	look     bool        // it is time to look at the stream as a whole
 	since    time.Time   // earliest sentAt of the new reports; zero when there are none
 	derived  []time.Time // windows to be examined whether a report mentions them or not; their grace has passed
 	running  []time.Time // later windows that have begun, to be judged if a report mentions them
@@ -35,6 +36,8 @@ func (w *work) take(m store.Mark, reported bool) {
 	case !m.Start.IsZero() && m.Start.Before(w.kept):
 		w.marks = append(w.marks, m)
 		w.past[m.Start] = w.past[m.Start] || m.Due.IsZero()
+	case m.Start.IsZero() && m.Since.IsZero() && !m.Due.After(w.now):
+		w.marks, w.look = append(w.marks, m), true
 	case m.Start.IsZero() || !m.Due.After(w.now) || w.now.Sub(m.Start) < recent:
 		w.marks = append(w.marks, m)
 		if !m.Start.IsZero() {

@@ -75,6 +75,8 @@ type pass struct {
 	streams map[string]*work
 	said    []store.Verdict
 
+	unsummed []error // why budgets could not be summed; they are tried again
+
 	incidents []store.Incident // that were opened, changed or resolved
 }
 
@@ -341,7 +343,16 @@ func (p *pass) nextExamination(w *work) store.Mark {
 	}
 	length := time.Duration(w.settings.Seconds(start)) * time.Second
 	due := start.Add(length + w.settings.Grace + spread(w.stream, length))
+	if soon := nextSlot(w); length >= store.BudgetSlot && watchesBudgets(&w.settings) && soon.Before(due) {
+		due = soon
+	}
 	return store.Mark{WindowKey: store.WindowKey{Stream: w.stream}, Due: due}
+}
+
+// nextSlot is when the budgets of a stream of long windows are looked at again: an alarm is told within a slot, and ends so.
+func nextSlot(w *work) time.Time {
+	apart := spread(w.stream, store.BudgetSlot)
+	return w.now.Add(-apart).Truncate(store.BudgetSlot).Add(store.BudgetSlot + apart)
 }
 
 func spread(stream string, length time.Duration) time.Duration {

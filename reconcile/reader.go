@@ -25,7 +25,7 @@ type ReaderStore interface {
 	Times(ctx context.Context, window store.WindowKey, hop string, events []wire.UID) (map[wire.UID]uint32, error)
 	SourceHosts(ctx context.Context, stream string, sources []wire.UID) (map[wire.UID]map[string]string, error)
 	Sightings(ctx context.Context, u wire.UID) ([]store.Sighting, error)
-	SpentOf(ctx context.Context, streams []string, spans int, now time.Time) (map[string]map[string]store.Spent, error)
+	SpentOf(ctx context.Context, queries []store.SpentQuery, spans int, now time.Time) (map[string]map[string]store.Spent, error)
 	SchemaOutcomes(ctx context.Context, stream, hop string, from, to time.Time) (map[store.SchemaOutcome]uint64, error)
 	ForeignSightings(ctx context.Context, uid string) ([]store.Sighting, error)
 }

@@ -56,6 +56,7 @@ type metrics struct {
 	seconds  prometheus.Histogram
 
 	incidents *prometheus.CounterVec
+	unsummed  prometheus.Counter
 }
 
 // New returns a reconciler that does nothing until Start. Its metrics are registered with registry.
@@ -67,7 +68,7 @@ func New(shares Shares, config Config, registry prometheus.Registerer, log *slog
 		config.Now = time.Now
 	}
 	r := &Reconciler{shares: shares, config: config, log: log, metrics: newMetrics()}
-	for _, c := range []prometheus.Collector{r.metrics.passes, r.metrics.verdicts, r.metrics.seconds, r.metrics.incidents} {
+	for _, c := range []prometheus.Collector{r.metrics.passes, r.metrics.verdicts, r.metrics.seconds, r.metrics.incidents, r.metrics.unsummed} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("reconcile: register metrics: %w", err)
 		}
@@ -86,6 +87,9 @@ func newMetrics() metrics {
 		incidents: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_incidents_total", Help: "Incidents stored, at each change, by cause (loss, unknown, delayed, stopped, invalid, corrupt, duplicated, burn-…) and state (open, resolved).",
 		}, []string{"cause", "state"}),
+		unsummed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rollcall_reconcile_budget_failures_total", Help: "Error budgets that could not be summed, or whose alarms could not be decided; they are tried again.",
+		}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "rollcall_reconcile_pass_seconds", Help: "Duration of reconcile passes in seconds.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16),
@@ -143,7 +147,16 @@ func (r *Reconciler) pass(ctx context.Context) {
 	for i := range p.incidents {
 		r.metrics.incidents.WithLabelValues(string(p.incidents[i].Cause), p.incidents[i].State()).Inc()
 	}
+	r.noteUnsummed(ctx, p.unsummed)
 	health = r.note(ctx, took, err)
+}
+
+// noteUnsummed tells of budgets that could not be summed.
+func (r *Reconciler) noteUnsummed(ctx context.Context, failed []error) {
+	r.metrics.unsummed.Add(float64(len(failed)))
+	if err := errors.Join(failed[:min(len(failed), 3)]...); err != nil && ctx.Err() == nil {
+		r.log.Error("error budgets could not be summed; they are tried again", "budgets", len(failed), "error", err)
+	}
 }
 
 // note counts a pass and returns how the reconciler is doing after it.

@@ -276,11 +276,12 @@ func (k *kept) AddBudgets(_ context.Context, all []store.Budget, _ time.Time) er
 	return nil
 }
 
-func (k *kept) SpentOf(_ context.Context, streams []string, n int, now time.Time) (map[string]map[string]store.Spent, error) {
+func (k *kept) SpentOf(_ context.Context, queries []store.SpentQuery, n int, now time.Time) (map[string]map[string]store.Spent, error) {
 	k.lock.Lock()
 	defer k.lock.Unlock()
 	found := map[string]map[string]store.Spent{}
-	for _, stream := range streams {
+	for _, q := range queries {
+		stream := q.Stream
 		for objective, slots := range k.budgets[stream] {
 			s := store.Spent{Total: make([]uint64, n), Bad: make([]uint64, n)}
 			for _, b := range slots {

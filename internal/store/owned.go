@@ -56,6 +56,11 @@ func (o *Owned) AddIncidents(ctx context.Context, incidents []Incident) error {
 	return o.addIncidents(ctx, incidents, o.held)
 }
 
+// AddBudgets is that of Store, of the streams held.
+func (o *Owned) AddBudgets(ctx context.Context, budgets []Budget, now time.Time) error {
+	return o.addBudgets(ctx, budgets, now, o.held)
+}
+
 // KeepClosedSeen is that of Store, of the streams held.
 func (o *Owned) KeepClosedSeen(ctx context.Context, hops []HopWindow) error {
 	return o.keepClosedSeen(ctx, hops, o.held)

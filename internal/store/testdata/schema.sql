@@ -1,6 +1,6 @@
 CREATE TABLE announced (`stream` LowCardinality(String), `start` DateTime('UTC'), `hop` LowCardinality(String), `emitter` UUID, `number` UInt64, `digest` UInt64) ENGINE = ReplacingMergeTree PARTITION BY toDate(start) ORDER BY (stream, start, hop, emitter, number, digest) SETTINGS index_granularity = 8192
 
-CREATE TABLE budgets (`stream` LowCardinality(String), `objective` LowCardinality(String) COMMENT 'completeness, timeliness, latency, validity', `slot` DateTime('UTC'), `total` UInt64 COMMENT 'events counted', `bad` UInt64 COMMENT 'of these, those that miss the objective', `at` Int64 COMMENT 'Unix ms of the sum') ENGINE = ReplacingMergeTree(at) PARTITION BY toYYYYMM(slot) ORDER BY (stream, objective, slot) TTL slot + toIntervalDay(60) SETTINGS index_granularity = 8192
+CREATE TABLE budgets (`stream` LowCardinality(String), `objective` LowCardinality(String) COMMENT 'completeness, timeliness, latency, validity', `slot` DateTime('UTC'), `total` UInt64 COMMENT 'events counted', `bad` UInt64 COMMENT 'of these, those that miss the objective', `at` Int64 COMMENT 'Unix ms of the sum', `known` Int64 DEFAULT 0 COMMENT 'Unix ms; 0 where it was not kept') ENGINE = ReplacingMergeTree(at) PARTITION BY toYYYYMM(slot) ORDER BY (stream, objective, slot) TTL slot + toIntervalDay(60) SETTINGS index_granularity = 8192
 
 CREATE TABLE claims (`share` UInt32, `latest` SimpleAggregateFunction(max, Tuple(UInt64, UInt64)) COMMENT 'generation, token') ENGINE = AggregatingMergeTree ORDER BY share SETTINGS index_granularity = 8192
 
