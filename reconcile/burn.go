@@ -144,14 +144,50 @@ func (r *Reader) Objectives(ctx context.Context, stream string, now time.Time) (
 	if err != nil {
 		return nil, false, err
 	}
-	var all []store.ObjectiveState
-	targets := objectives(&k)
-	for _, objective := range store.Objective {
-		if target := targets[objective]; target > 0 {
-			all = append(all, stateOf(objective, target, &k, spent[stream][objective]))
+	return statesOf(&k, spent[stream]), true, nil
+}
+
+// Budgets returns how the objectives of all streams stand at now, by stream.
+func (r *Reader) Budgets(ctx context.Context, now time.Time) (map[string][]store.ObjectiveState, error) {
+	streams, err := r.store.StreamNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := r.store.Settings(ctx, streams)
+	if err != nil {
+		return nil, err
+	}
+	var asked []store.SpentQuery
+	for _, stream := range streams {
+		if s := settings[stream]; watchesBudgets(&s) {
+			asked = append(asked, store.SpentQuery{Stream: stream, Fresh: fresh(&s, now)})
 		}
 	}
-	return all, true, nil
+	all := map[string][]store.ObjectiveState{}
+	if len(asked) == 0 {
+		return all, nil
+	}
+	spent, err := r.store.SpentOf(ctx, asked, len(store.BudgetSpans), now)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range asked {
+		s := settings[q.Stream]
+		all[q.Stream] = statesOf(&s, spent[q.Stream])
+	}
+	return all, nil
+}
+
+// statesOf is how the objectives that a stream has stand.
+func statesOf(s *store.Settings, spent map[string]store.Spent) []store.ObjectiveState {
+	var all []store.ObjectiveState
+	targets := objectives(s)
+	for _, objective := range store.Objective {
+		if target := targets[objective]; target > 0 {
+			all = append(all, stateOf(objective, target, s, spent[objective]))
+		}
+	}
+	return all
 }
 
 // known returns the settings of a stream that has reports or settings.

@@ -64,14 +64,14 @@ func TestALossRingsSoonAndOnceAndEndsSoonHoweverLongTheWindows(t *testing.T) {
 			s.hear(1, s.says("app", 1, 0), s.says("sink", 2, 1, "app"))
 			end, step, heard := max(2*length, 2400)+900, max(120, length/15), 0
 			for now := step; now <= end; now += step {
-				app, sink, roll := s.says("app", 1, now-6), s.says("sink", 2, now-1, "app"), span(0, 99)
-				if heard == 0 {
-					roll = span(0, 49)
-				}
-				if now >= (heard+1)*length+12 {
+				app, sink := s.says("app", 1, now-6), s.says("sink", 2, now-1, "app")
+				for ; now >= (heard+1)*length+12; heard++ {
+					roll := span(0, 99)
+					if heard == 0 {
+						roll = span(0, 49)
+					}
 					took(app, heard, length, span(0, 99))
 					took(sink, heard, length, roll)
-					heard++
 				}
 				s.hear(now, app, sink)
 			}
@@ -96,9 +96,8 @@ func TestWhatIsLateByAQuarterOfAnHourRingsWhenItIsAndEndsAfterwards(t *testing.T
 			end, step, heard, sunk := max(2*length, back+1800)+900, max(120, length/15), 0, 0
 			for now := step; now <= end; now += step {
 				app, sink := s.says("app", 1, now-6), s.says("sink", 2, now-1, "app")
-				if now >= (heard+1)*length+12 {
+				for ; now >= (heard+1)*length+12; heard++ {
 					took(app, heard, length, span(0, 99))
-					heard++
 				}
 				if now < back {
 					s.hear(now, app)

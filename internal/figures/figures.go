@@ -19,12 +19,15 @@ import (
 // Store is what figures are read from.
 type Store interface {
 	EdgeFigures(ctx context.Context, from, to time.Time) ([]store.EdgeFigures, error)
+	HopFigures(ctx context.Context, since map[string]time.Time, to time.Time) (map[store.HopKey]*store.HopFigures, error)
+	DeliveredUntil(ctx context.Context, from time.Time) ([]store.Delivered, error)
 	Incidents(ctx context.Context, filter store.IncidentFilter) ([]store.Incident, error)
 }
 
-// Streams tells how far streams are complete.
+// Streams tells how far streams are complete, and how their objectives stand.
 type Streams interface {
 	Streams(ctx context.Context, now time.Time) ([]store.StreamInfo, error)
+	Budgets(ctx context.Context, now time.Time) (map[string][]store.ObjectiveState, error)
 }
 
 // Deps are what figures are made of.
@@ -49,8 +52,9 @@ const (
 	// series of its own beside it: it is counted here too.
 	Other = "other"
 
-	span      = time.Hour // the windows that figures are of
-	edgesEach = 20        // edges of a stream that have series of their own
+	span      = time.Hour      // back to where the windows end that figures are of
+	stale     = 24 * time.Hour // an edge that delivered nothing for so long shows no more until when it did
+	edgesEach = 20             // edges of a stream that have series of their own
 )
 
 // Figures asks the store from Start until Stop.
@@ -58,6 +62,7 @@ type Figures struct {
 	Deps
 	config  Config
 	metrics metrics
+	budgets time.Time // when they were read last
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
@@ -134,12 +139,26 @@ func (f *Figures) Refresh(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("figures: %w", err)
 	}
+	hops, err := f.Store.HopFigures(ctx, startOf(streams, now), now)
+	if err != nil {
+		return fmt.Errorf("figures: %w", err)
+	}
+	delivered, err := f.Store.DeliveredUntil(ctx, now.Add(-stale))
+	if err != nil {
+		return fmt.Errorf("figures: %w", err)
+	}
 	open, err := f.Store.Incidents(ctx, store.IncidentFilter{State: store.IncidentOpen})
 	if err != nil {
 		return fmt.Errorf("figures: %w", err)
 	}
 	named := nameStreams(streams, f.config.Streams)
+	if err := f.refreshBudgets(ctx, named, now); err != nil {
+		return err
+	}
 	f.metrics.setEdges(edges, named)
+	f.metrics.setSchemas(hops, named)
+	f.metrics.setLatencies(edges, hops, named)
+	f.metrics.setDelivered(delivered, named)
 	f.metrics.setStreams(streams, named)
 	f.metrics.setIncidents(open)
 	if at := f.Oldest(ctx); !at.IsZero() {
@@ -147,6 +166,30 @@ func (f *Figures) Refresh(ctx context.Context) error {
 	}
 	f.metrics.at.Set(seconds(now))
 	return nil
+}
+
+// refreshBudgets asks how objectives stand, no oftener than budgets have slots: each look reads 28 days.
+func (f *Figures) refreshBudgets(ctx context.Context, named namer, now time.Time) error {
+	if now.Sub(f.budgets) < store.BudgetSlot && !now.Before(f.budgets) {
+		return nil
+	}
+	budgets, err := f.Streams.Budgets(ctx, now)
+	if err != nil {
+		return fmt.Errorf("figures: read objectives: %w", err)
+	}
+	f.metrics.setBudgets(budgets, named)
+	f.budgets = now
+	return nil
+}
+
+// startOf is, by stream, the earliest start of a window that ends within the span.
+func startOf(streams []store.StreamInfo, now time.Time) map[string]time.Time {
+	since := map[string]time.Time{}
+	for i := range streams {
+		from := now.Add(-span)
+		since[streams[i].Stream] = from.Add(time.Second - time.Duration(streams[i].Settings.Seconds(from))*time.Second)
+	}
+	return since
 }
 
 // namer says by which name a stream is counted.

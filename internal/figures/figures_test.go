@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -41,6 +42,10 @@ func openStore(t *testing.T) *store.Store {
 type marks []store.StreamInfo
 
 func (m marks) Streams(context.Context, time.Time) ([]store.StreamInfo, error) { return m, nil }
+
+func (m marks) Budgets(context.Context, time.Time) (map[string][]store.ObjectiveState, error) {
+	return map[string][]store.ObjectiveState{"orders": {{Objective: store.Validity, Left: 0.25}, {Objective: store.Completeness, Left: -2}}}, nil
+}
 
 // verdict is one of a window that began some minutes before noon.
 func verdict(stream string, ago time.Duration, revision uint32, state store.State, counts store.Counts) store.Verdict {
@@ -97,7 +102,7 @@ func TestFiguresAreOfTheLastRevisionsOfTheWindowsOfTheLastHour(t *testing.T) {
 # HELP rollcall_complete_until_timestamp_seconds The completeness watermark: every window before it is complete. Of the streams summed as other the earliest one.
 # TYPE rollcall_complete_until_timestamp_seconds gauge
 rollcall_complete_until_timestamp_seconds{stream="orders"} %d
-# HELP rollcall_events Events of the windows of the last hour by kind: expected, delivered, lost and duplicated of those that closed, pending of those that did not.
+# HELP rollcall_events Events of the windows that ended within the last hour, or run, by kind: expected, delivered, lost and duplicated of those that closed, pending of those that did not.
 # TYPE rollcall_events gauge
 rollcall_events{edge="app..sink",kind="delivered",stream="orders"} 107
 rollcall_events{edge="app..sink",kind="duplicated",stream="orders"} 1
@@ -109,7 +114,7 @@ rollcall_events{edge="app..sink",kind="pending",stream="orders"} 40
 rollcall_incidents_open{cause="loss"} 1
 rollcall_incidents_open{cause="stopped"} 0
 rollcall_incidents_open{cause="unknown"} 0
-# HELP rollcall_windows Windows of the last hour by state (complete, open, settling, unknown, incomplete).
+# HELP rollcall_windows Windows that ended within the last hour, or run, by state (complete, open, settling, unknown, incomplete).
 # TYPE rollcall_windows gauge
 rollcall_windows{edge="app..sink",state="complete",stream="orders"} 1
 rollcall_windows{edge="app..sink",state="incomplete",stream="orders"} 1
@@ -146,6 +151,34 @@ func (m many) Incidents(context.Context, store.IncidentFilter) ([]store.Incident
 	return nil, m.away
 }
 
+func (m many) HopFigures(context.Context, map[string]time.Time, time.Time) (map[store.HopKey]*store.HopFigures, error) {
+	all := map[store.HopKey]*store.HopFigures{}
+	for s := range m.streams {
+		for e := range m.edges {
+			all[store.HopKey{Stream: fmt.Sprintf("s%04d", s), Hop: fmt.Sprintf("sink%02d", e)}] = &store.HopFigures{Outcomes: map[string]uint64{"OK": 2, "INVALID": 1}}
+		}
+	}
+	return all, m.away
+}
+
+func (m many) DeliveredUntil(context.Context, time.Time) ([]store.Delivered, error) {
+	var all []store.Delivered
+	for s := range m.streams {
+		for e := range m.edges {
+			all = append(all, store.Delivered{Stream: fmt.Sprintf("s%04d", s), Edge: store.Edge{From: "app", To: fmt.Sprintf("sink%d", e)}, Until: noon.Add(-time.Duration(e) * time.Second)})
+		}
+	}
+	return all, m.away
+}
+
+func (m many) Budgets(context.Context, time.Time) (map[string][]store.ObjectiveState, error) {
+	all := map[string][]store.ObjectiveState{}
+	for s := range m.streams {
+		all[fmt.Sprintf("s%04d", s)] = []store.ObjectiveState{{Objective: store.Validity, Left: 1 - float64(s)}}
+	}
+	return all, m.away
+}
+
 func (m many) Streams(context.Context, time.Time) ([]store.StreamInfo, error) {
 	var all []store.StreamInfo
 	for s := range m.streams {
@@ -171,6 +204,21 @@ func TestHoweverManyStreamsAndEdgesThereAreTheSeriesAreBoundedAndNothingIsLeftOu
 	}
 	if got := testutil.ToFloat64(f.metrics.complete.vec.WithLabelValues(Other)); got != seconds(noon.Add(-999*time.Second)) {
 		t.Errorf("others are complete until %v", got)
+	}
+	value := func(g *gauges, of ...string) float64 { return testutil.ToFloat64(g.vec.WithLabelValues(of...)) }
+	if a, b, c := value(f.metrics.schemas, "s0000", "sink00", "INVALID"), value(f.metrics.schemas, "s0004", Other, "OK"), value(f.metrics.schemas, Other, Other, "OK"); a != 1 || b != 20 || c != 995*30*2 {
+		t.Errorf("schemas %v, %v and %v", a, b, c)
+	}
+	if a, b := value(f.metrics.delivered, "s0000", Other), value(f.metrics.delivered, Other, Other); a != seconds(noon.Add(-29*time.Second)) || b != a {
+		t.Errorf("delivered until %v and %v", a, b)
+	}
+	if a, b := value(f.metrics.left, "s0004", store.Validity), value(f.metrics.left, Other, store.Validity); a != -3 || b != -998 {
+		t.Errorf("left %v and %v", a, b)
+	}
+	for name, most := range map[string]int{"rollcall_schema_events": 2 * (5*(edgesEach+1) + 1), "rollcall_delivered_until_timestamp_seconds": 5*(edgesEach+1) + 1, "rollcall_budget_left_ratio": 6} {
+		if n, err := testutil.GatherAndCount(registry, name); err != nil || n != most {
+			t.Errorf("%d series of %s, %v", n, name, err)
+		}
 	}
 	none, _ := newFigures(t, m, m, -1)
 	if err := none.Refresh(t.Context()); err != nil {
@@ -212,5 +260,82 @@ func TestWhileTheStoreIsAwayTheFiguresStayAndTheirTimeSaysSo(t *testing.T) {
 	cancel()
 	if err := f.Stop(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// hourly is a report of what a hop took over in the hour before noon.
+func hourly(hop string, after ...string) store.Received {
+	r := wire.Report{
+		Stream: "orders", Hop: hop, After: after, Emitter: wire.UID{15: byte(len(hop))}, Number: 1, SentAt: noon.Add(10 * time.Second), State: wire.Running,
+		Windows: []wire.Window{{Start: noon.Add(-time.Hour), Seconds: 3600}},
+	}
+	if w := &r.Windows[0]; len(after) > 0 {
+		w.Latency = &wire.Latency{Scale: 0, Counts: map[int32]uint64{9: 98, 11: 2}} // (512, 1024], (2048, 4096] ms
+		w.Schemas = []wire.SchemaTally{{ID: "orders", Version: "1", Outcome: "OK", Count: 97}, {ID: "orders", Version: "1", Outcome: "INVALID", Reason: "a", Count: 1}, {ID: "orders", Version: "2", Outcome: "INVALID", Reason: "b", Count: 2}}
+	}
+	return store.Received{Report: r, At: noon.Add(11 * time.Second)}
+}
+
+func TestAWindowOfAnHourIsShownOnceItIsJudgedWithItsSchemasItsLatencyItsAgeAndWhatIsLeft(t *testing.T) {
+	s := openStore(t)
+	if err := s.Insert(t.Context(), []store.Received{hourly("app"), hourly("sink", "app")}); err != nil {
+		t.Fatal(err)
+	}
+	v := verdict("orders", time.Hour, 1, store.Incomplete, store.Counts{Expected: 100, Delivered: 99, Lost: 1})
+	v.Seconds = 3600
+	settings := store.DefaultSettings("orders")
+	settings.Lengths = []store.Length{{Seconds: 3600}}
+	if err := s.AddVerdicts(t.Context(), []store.Verdict{v}); err != nil {
+		t.Fatal(err)
+	}
+	f, registry := newFigures(t, s, marks{{Stream: "orders", Settings: settings}}, 10)
+	names := []string{"rollcall_events", "rollcall_schema_events", "rollcall_latency_seconds", "rollcall_delivered_until_timestamp_seconds", "rollcall_budget_left_ratio"}
+	counts := func(after time.Duration) (n []int) {
+		t.Helper()
+		f.Now = func() time.Time { return noon.Add(after) }
+		if err := f.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			one, err := testutil.GatherAndCount(registry, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n = append(n, one)
+		}
+		return n
+	}
+	for _, c := range []struct {
+		after time.Duration
+		want  string
+	}{{12 * time.Second, "[5 2 1 1 2]"}, {time.Hour - time.Second, "[5 2 1 1 2]"}, {time.Hour, "[0 0 0 1 2]"}, {23*time.Hour + time.Second, "[0 0 0 0 2]"}} {
+		if got := fmt.Sprint(counts(c.after)); got != c.want {
+			t.Errorf("%s after its end: %s series of %v, want %s", c.after, got, names, c.want)
+		}
+	}
+	counts(12 * time.Second)
+	value := func(g *gauges, of ...string) float64 { return testutil.ToFloat64(g.vec.WithLabelValues(of...)) }
+	if ok, bad := value(f.metrics.schemas, "orders", "sink", "OK"), value(f.metrics.schemas, "orders", "sink", "INVALID"); ok != 97 || bad != 3 {
+		t.Errorf("%v are in order and %v invalid", ok, bad)
+	}
+	if got := value(f.metrics.p99, "orders", "app..sink", "0.99"); got <= 2.048 || got > 4.096 {
+		t.Errorf("99 %% within %v s", got)
+	}
+	v.Revision, v.Lost = 2, 5
+	if err := s.AddVerdicts(t.Context(), []store.Verdict{v}); err != nil {
+		t.Fatal(err)
+	}
+	counts(12 * time.Second)
+	if got := value(f.metrics.p99, "orders", "app..sink", "0.99"); !math.IsInf(got, 1) {
+		t.Errorf("of 105 five are lost, and 99 %% are there within %v s", got)
+	}
+	if got := value(f.metrics.delivered, "orders", "app..sink"); got != seconds(noon) {
+		t.Errorf("delivered until %v", got)
+	}
+	if got := value(f.metrics.left, "orders", store.Completeness); got != -2 {
+		t.Errorf("%v left", got)
+	}
+	if p99, measured := new(store.HopFigures).P99(5); measured {
+		t.Errorf("nothing was measured, and 99 %% are within %v s", p99)
 	}
 }

@@ -12,6 +12,7 @@ import (
 // metrics are the figures as Prometheus is told them.
 type metrics struct {
 	events, windows, complete, open *gauges
+	schemas, p99, delivered, left   *gauges
 	oldest, at                      prometheus.Gauge
 	failures                        prometheus.Counter
 }
@@ -21,28 +22,29 @@ func newMetrics() metrics {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 	}
 	return metrics{
-		events:   newGauges("rollcall_events", "Events of the windows of the last hour by kind: expected, delivered, lost and duplicated of those that closed, pending of those that did not.", "stream", "edge", "kind"),
-		windows:  newGauges("rollcall_windows", "Windows of the last hour by state (complete, open, settling, unknown, incomplete).", "stream", "edge", "state"),
-		complete: newGauges("rollcall_complete_until_timestamp_seconds", "The completeness watermark: every window before it is complete. Of the streams summed as other the earliest one.", "stream"),
-		open:     newGauges("rollcall_incidents_open", "Incidents that are open, by cause.", "cause"),
-		oldest:   one("rollcall_reconcile_oldest_pass_timestamp_seconds", "End of the last pass over those streams that were looked at the longest time ago, whichever process makes it."),
-		at:       one("rollcall_figures_timestamp_seconds", "When the figures that are read from the store were last read."),
-		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_figures_failures_total", Help: "Times that the figures could not be read from the store and stayed as they were."}),
+		events:    newGauges("rollcall_events", "Events of the windows that ended within the last hour, or run, by kind: expected, delivered, lost and duplicated of those that closed, pending of those that did not.", "stream", "edge", "kind"),
+		windows:   newGauges("rollcall_windows", "Windows that ended within the last hour, or run, by state (complete, open, settling, unknown, incomplete).", "stream", "edge", "state"),
+		complete:  newGauges("rollcall_complete_until_timestamp_seconds", "The completeness watermark: every window before it is complete. Of the streams summed as other the earliest one.", "stream"),
+		open:      newGauges("rollcall_incidents_open", "Incidents that are open, by cause.", "cause"),
+		schemas:   newGauges("rollcall_schema_events", "Events that hops checked against their schema in the windows that ended within the last hour, or run, by outcome (OK, INVALID, UNKNOWN_SCHEMA, UNDECODABLE, DEPRECATED).", "stream", "hop", "outcome"),
+		p99:       newGauges("rollcall_latency_seconds", "Within how many seconds of their production the share quantile (0.99) of the events of the windows that ended within the last hour, or run, reached the later hop of the edge; +Inf where too many are lost for that. Of those summed as other the greatest.", "stream", "edge", "quantile"),
+		delivered: newGauges("rollcall_delivered_until_timestamp_seconds", "End of the newest window of which an event was delivered over the edge; absent after a day without. Of those summed as other the earliest.", "stream", "edge"),
+		left:      newGauges("rollcall_budget_left_ratio", "Error budget of 28 days that is left of an objective: 1 while nothing is used up, negative once it is overdrawn. Read every five minutes. Of the streams summed as other the least.", "stream", "objective"),
+		oldest:    one("rollcall_reconcile_oldest_pass_timestamp_seconds", "End of the last pass over those streams that were looked at the longest time ago, whichever process makes it."),
+		at:        one("rollcall_figures_timestamp_seconds", "When the figures that are read from the store were last read."),
+		failures:  prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_figures_failures_total", Help: "Times that the figures could not be read from the store and stayed as they were."}),
 	}
 }
 
 func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.events.vec, m.windows.vec, m.complete.vec, m.open.vec, m.oldest, m.at, m.failures}
+	return []prometheus.Collector{m.events.vec, m.windows.vec, m.complete.vec, m.open.vec, m.schemas.vec, m.p99.vec, m.delivered.vec, m.left.vec, m.oldest, m.at, m.failures}
 }
 
 func (m *metrics) setEdges(edges []store.EdgeFigures, named namer) {
-	events, windows, seen := values{}, values{}, map[string]int{}
+	events, windows, bounded := values{}, values{}, named.bound()
 	for i := range edges {
 		e := &edges[i]
-		stream, edge := named.of(e.Stream), e.Edge.String()
-		if seen[e.Stream]++; stream == Other || seen[e.Stream] > edgesEach {
-			edge = Other
-		}
+		stream, edge := bounded(e.Stream, e.Edge.String())
 		for kind, n := range map[string]uint64{
 			"expected": e.Expected, "delivered": e.Delivered, "lost": e.Lost, "duplicated": e.Duplicated, "pending": e.Pending,
 		} {
@@ -62,10 +64,7 @@ func (m *metrics) setStreams(streams []store.StreamInfo, named namer) {
 		if streams[i].Watermark.IsZero() {
 			continue
 		}
-		key, at := labels{named.of(streams[i].Stream)}, seconds(streams[i].Watermark)
-		if before, there := complete[key]; !there || at < before {
-			complete[key] = at
-		}
+		complete.least(labels{named.of(streams[i].Stream)}, seconds(streams[i].Watermark))
 	}
 	m.complete.set(complete)
 }

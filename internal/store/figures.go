@@ -16,7 +16,7 @@ SELECT
 FROM (
     SELECT *
     FROM verdicts FINAL
-    WHERE start >= {from:DateTime('UTC')} AND start < {to:DateTime('UTC')}
+    WHERE start >= {from:DateTime('UTC')} - 3600 AND toUnixTimestamp(start) + seconds > toUnixTimestamp({from:DateTime('UTC')}) AND start < {to:DateTime('UTC')}
     ORDER BY stream, start, edge_from, edge_to, revision DESC
     LIMIT 1 BY stream, start, edge_from, edge_to
 )
@@ -34,7 +34,8 @@ type EdgeFigures struct {
 	Pending                               uint64 // of those that did not
 }
 
-// EdgeFigures returns the sums over the windows of all streams that start in [from, to), by stream and edge.
+// EdgeFigures returns the sums over the windows of all streams that end after from and start before to, by stream and edge: a window of an hour is judged
+// when the hour that it starts in is over.
 func (s *Store) EdgeFigures(ctx context.Context, from, to time.Time) ([]EdgeFigures, error) {
 	var found []EdgeFigures
 	args := params{}.value("from", from).value("to", to)

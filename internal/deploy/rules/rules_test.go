@@ -101,12 +101,23 @@ var cases = map[string][]struct {
 			rollcall_events{stream="orders",edge="app..sink",kind="lost",instance="b"} 0x19 312x40 0x60
 			rollcall_events{stream="clicks",edge="app..sink",kind="lost",instance="a"} 0x120
 			rollcall_events{stream="orders",edge="app..sink",kind="duplicated",instance="a"} 5x120`,
-			6 * time.Minute, 15 * time.Minute, []string{"312 events of orders app..sink are lost in windows of the last hour"}},
+			6 * time.Minute, 15 * time.Minute, []string{"312 events of orders app..sink are lost in windows that ended within the last hour"}},
 		{"nothing is lost", `rollcall_events{stream="orders",edge="app..sink",kind="lost"} 0x120`, -1, 0, nil},
 		{"of two edges each is told", `
 			rollcall_events{stream="orders",edge="app..agent",kind="lost"} 1x120
 			rollcall_events{stream="orders",edge="agent..sink",kind="lost"} 2x120`,
-			time.Minute, 30 * time.Minute, []string{"1 events of orders app..agent are lost in windows of the last hour", "2 events of orders agent..sink are lost in windows of the last hour"}},
+			time.Minute, 30 * time.Minute, []string{"1 events of orders app..agent are lost in windows that ended within the last hour", "2 events of orders agent..sink are lost in windows that ended within the last hour"}},
+	},
+	"RollcallLossOpen": {
+		{"a loss that stays, beside what else is open", `
+			rollcall_incidents_open{cause="loss",instance="a"} 0x19 2x80 0x20
+			rollcall_incidents_open{cause="loss",instance="b"} 0x19 2x80 0x20
+			rollcall_incidents_open{cause="unknown",instance="a"} 7x120`,
+			15 * time.Minute, 25 * time.Minute, []string{"2 incidents of lost events are open, however old their windows are"}},
+		{"a loss that is filled soon", `rollcall_incidents_open{cause="loss"} 0x10 1x30 0x80`, -1, 0, nil},
+		{"something else is open", `
+			rollcall_incidents_open{cause="loss"} 0x120
+			rollcall_incidents_open{cause="delayed"} 3x120`, -1, 0, nil},
 	},
 	"RollcallUnknown": {
 		{"a hop is silent", `rollcall_windows{stream="orders",edge="app..sink",state="unknown"} 0x3 2x116`,
