@@ -32,7 +32,7 @@ type Objectives struct {
 	LatencyP99Millis int64   `json:"latencyP99Millis,omitempty" doc:"99 % of the events must reach the last hops within it"`
 	Timeliness       float64 `json:"timeliness,omitempty" doc:"share of the events whose window must be closed within timelySeconds of its end"`
 	TimelySeconds    int64   `json:"timelySeconds,omitempty" doc:"default 300, at most 3600"`
-	Validity         float64 `json:"validity,omitempty" doc:"share of the events that must not break their schema"`
+	Validity         float64 `json:"validity,omitempty" doc:"share of the events checked that must not break their schema"`
 }
 
 // Settings are a stream's settings; a field that is absent in a PUT takes its default.

@@ -28,7 +28,7 @@ var meanings = map[string]string{
 	"objectives.latencyP99Millis": "Within how many ms 99 % of the events must reach the last hops.",
 	"objectives.timeliness":       "The share of the events whose window must be closed `timelySeconds` after its end. A backlog then calls people at once instead of after 30 minutes.",
 	"objectives.timelySeconds":    "At most 3600; 300 where it is absent.",
-	"objectives.validity":         "The share of the events that must not break their schema. A window with more opens an incident.",
+	"objectives.validity":         "The share of the events checked that must not break their schema. A window with more opens an incident.",
 	"alertOn":                     "What opens an incident wherever it is found: any of `invalid`, `corrupt`, `duplicated`. Absent: these are marks beside the verdict, and nobody is called.",
 }
 
