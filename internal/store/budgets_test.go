@@ -41,7 +41,7 @@ func TestAMissIsCountedOnceHoweverOftenItIsJudgedAndTakenBackOnceItIsMadeGood(t 
 				revisions[minute]++
 				v := Verdict{
 					Stream: stream, Start: budgetDay.Add(time.Duration(minute) * time.Minute), Seconds: 60, Edge: Edge{"app", "sink"}, Revision: revisions[minute],
-					State: State(rapid.SampledFrom([]State{Complete, Incomplete, Incomplete, Unknown}).Draw(r, "state")), DecidedAt: now, FirstClosed: budgetDay.Add(10 * time.Minute),
+					State: rapid.SampledFrom([]State{Complete, Incomplete, Incomplete, Unknown}).Draw(r, "state"), DecidedAt: now, FirstClosed: budgetDay.Add(10 * time.Minute),
 				}
 				if v.Produced = 10; v.State == Incomplete {
 					v.Lost = rapid.Uint64Range(1, 10).Draw(r, "lost")
