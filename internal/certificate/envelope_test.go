@@ -86,8 +86,9 @@ func TestAVerifierThatIsNotOursTakesTheEnvelopeAndItsStatement(t *testing.T) {
 
 // Whichever byte is another, and whatever it is: the envelope is no good, or it is the envelope of nobody.
 func TestEveryChangedByteOfAnEnvelopeIsFound(t *testing.T) {
-	k := makeKey(t)
-	keys, good := known(k), sign(t, anHour("orders"), k)
+	k, c := makeKey(t), anHour("orders")
+	c.Hops, c.Edges, c.Waivers, c.Latency, c.Schemas = c.Hops[:1], nil, nil, nil, nil // short, or it takes long
+	keys, good := known(k), sign(t, c, k)
 	for i := range good {
 		bad := []byte(string(good))
 		for _, b := range changesOf(good[i]) {
