@@ -33,6 +33,7 @@ type Windows interface {
 	Windows(ctx context.Context, stream string, from, to, now time.Time, edge *store.Edge) ([]store.Verdict, error)
 	Revisions(ctx context.Context, stream string, start time.Time, edge store.Edge) ([]store.Verdict, error)
 	Named(ctx context.Context, stream string, start time.Time, edge store.Edge, kind, after string, limit int, now time.Time) ([]store.Named, string, bool, error)
+	ResolveWaiver(ctx context.Context, ask store.WaiverRequest, now time.Time) (store.Resolution, bool, error)
 	Evidence(ctx context.Context, stream string, start time.Time, edge *store.Edge, now time.Time) (store.Evidence, bool, error)
 }
 
@@ -88,6 +89,8 @@ type Store interface {
 	Settings
 	Emitters
 	Closings
+	Waivers
+	Epochs
 	Incidents
 	Latencies
 	Schemas
@@ -197,6 +200,8 @@ func (s *Inspector) routes() {
 	s.latencyRoutes()
 	s.emitterRoutes()
 	s.hourRoutes()
+	s.waiverRoutes()
+	s.epochRoutes()
 	s.incidentRoutes()
 	s.schemaRoutes()
 	s.plainRoutes()

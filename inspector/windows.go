@@ -13,7 +13,7 @@ import (
 
 const (
 	windowRange   = 31 * 24 * time.Hour // longest range of windows asked for at once
-	namedKindText = "lost, pending, duplicated, redelivered, unexpected, corrupt, invalid, filtered, rejected, skewed, late"
+	namedKindText = "lost, pending, duplicated, redelivered, unexpected, corrupt, invalid, filtered, rejected, skewed, late, replayed"
 )
 
 func (s *Inspector) windowRoutes() {
@@ -268,7 +268,7 @@ func (s *Inspector) getEvidence(ctx context.Context, in *WindowInput) (*answer[a
 type uidsInput struct {
 	WindowInput
 	PageParams
-	Kind string `query:"kind" enum:"lost,pending,duplicated,redelivered,unexpected,corrupt,invalid,filtered,rejected,skewed,late" doc:"default lost"`
+	Kind string `query:"kind" enum:"lost,pending,duplicated,redelivered,unexpected,corrupt,invalid,filtered,rejected,skewed,late,replayed" doc:"default lost"`
 }
 
 func (s *Inspector) listUIDs(ctx context.Context, in *uidsInput) (*answer[api.Page[api.UID]], error) {

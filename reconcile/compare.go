@@ -23,6 +23,8 @@ type taken struct {
 	kinds      [wire.Kinds]*roaring.Bitmap
 	twice      *roaring.Bitmap // repeats, and overlaps of emitters in one epoch
 	closedSeen *roaring.Bitmap // seen at the first closed verdict
+	replayed   *roaring.Bitmap // seen in more than one epoch
+	epochs     []epochSeen
 }
 
 func (p *part) of(hop string) *taken {
@@ -43,7 +45,7 @@ func (p *part) seen(hop string) *roaring.Bitmap {
 }
 
 // numberedPart joins the epochs of one source.
-func numberedPart(one *store.SourceRolls) *part {
+func numberedPart(one *store.SourceRolls, epochs epochsOf) *part {
 	p := &part{WindowKey: one.WindowKey, source: one.Source, hops: make(map[string]*taken, len(one.Sets))}
 	for i := range one.Sets {
 		set := &one.Sets[i]
@@ -53,6 +55,7 @@ func numberedPart(one *store.SourceRolls) *part {
 		}
 		t.twice = or(t.twice, set.Rolls[wire.Repeated])
 		t.closedSeen = or(t.closedSeen, set.ClosedSeen)
+		t.overlap(epochs(one.WindowKey, set.Epoch), set.Rolls[wire.Seen])
 		seen := card(set.Rolls[wire.Seen])
 		p.weight += seen
 		if set.Cards > seen {
@@ -63,13 +66,8 @@ func numberedPart(one *store.SourceRolls) *part {
 }
 
 // foreignPart reads the counts of one UID as rolls that hold number 0.
-func foreignPart(one *store.ForeignEvent) *part {
-	type once struct {
-		hop   string
-		epoch uint32
-	}
+func foreignPart(one *store.ForeignEvent, epochs epochsOf) *part {
 	p := &part{WindowKey: one.WindowKey, foreign: one.UID, hops: map[string]*taken{}}
-	emitters := map[once]int{}
 	for i := range one.Counts {
 		f := &one.Counts[i]
 		t := p.of(f.Hop)
@@ -78,11 +76,10 @@ func foreignPart(one *store.ForeignEvent) *part {
 				t.kinds[k], t.kinds[wire.Seen] = roaring.BitmapOf(0), roaring.BitmapOf(0)
 			}
 		}
-		key := once{f.Hop, f.Epoch}
 		if f.Kinds[wire.Seen] > 0 {
-			emitters[key]++
+			t.overlap(epochs(one.WindowKey, f.Epoch), roaring.BitmapOf(0))
 		}
-		if f.Kinds[wire.Seen] > 1 || emitters[key] > 1 {
+		if f.Kinds[wire.Seen] > 1 {
 			t.twice = roaring.BitmapOf(0)
 		}
 		t.closedSeen = t.kinds[wire.Seen] // when it came is not kept, so it is never called late
@@ -103,6 +100,7 @@ const (
 	rejected
 	skewed
 	late // as far as the edge was closed before
+	replayed
 	lists
 )
 
@@ -124,7 +122,7 @@ func (p *part) compare(g *graph, edge store.Edge) (sets [lists]*roaring.Bitmap, 
 		sets[unexpected] = andNot(sets[unexpected], p.seen(hop))
 	}
 	sets[twice], sets[corrupt], sets[invalid], sets[skewed] = b.twice, b.kinds[wire.Corrupt], b.kinds[wire.Invalid], b.kinds[wire.Skewed]
-	sets[late] = andNot(seen, b.closedSeen)
+	sets[late], sets[replayed] = andNot(seen, b.closedSeen), b.replayed
 	return sets, expected
 }
 
@@ -134,12 +132,14 @@ type content struct {
 	seen     map[string]uint64 // by hop
 	edges    map[store.Edge]*edgeContent
 	unplaced map[string]uint64 // by hop
+	waived   map[store.Edge]*waived
 }
 
 // edgeContent sums what the parts of a window come to on one edge.
 type edgeContent struct {
 	expected uint64
 	sizes    [lists]uint64
+	waived   [lists]uint64 // of these
 }
 
 func newContent() content {
@@ -172,6 +172,7 @@ func (c *content) addEdge(p *part, g *graph, edge store.Edge) {
 	e.expected += card(expected)
 	for i, set := range sets {
 		e.sizes[i] += card(set)
+		e.waived[i] += card(and(set, c.waived[edge].of(list(i), p)))
 	}
 }
 
@@ -191,7 +192,7 @@ func (c *content) counts(edge store.Edge, h how) store.Counts {
 	n := &e.sizes
 	counts := store.Counts{
 		Produced: c.produced, Expected: e.expected, Delivered: e.expected - n[missing], Unexpected: n[unexpected], Corrupt: n[corrupt],
-		Invalid: n[invalid], Filtered: n[filtered], Rejected: n[rejected], Skewed: n[skewed], Unplaced: c.unplaced[edge.To],
+		Invalid: n[invalid], Filtered: n[filtered], Rejected: n[rejected], Skewed: n[skewed], Unplaced: c.unplaced[edge.To], Replayed: n[replayed],
 	}
 	if h.closed {
 		counts.Lost = n[missing]
@@ -226,6 +227,7 @@ var kinds = []struct {
 	{"rejected", rejected, nil},
 	{"skewed", skewed, nil},
 	{"late", late, func(h how) bool { return h.wasClosed }},
+	{"replayed", replayed, nil},
 }
 
 // setOf returns the set that a kind of names is read from, and whether the set goes by that name.

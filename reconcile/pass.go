@@ -263,7 +263,7 @@ func changed(said, before []store.Verdict) []store.Verdict {
 	for i := range said {
 		v := &said[i]
 		j := slices.IndexFunc(before, func(b store.Verdict) bool { return b.Edge == v.Edge })
-		if j >= 0 && same(v, &before[j]) && v.Due.Equal(before[j].Due) && v.Bound.Equal(before[j].Bound) && v.K.Equal(before[j].K) {
+		if j >= 0 && same(v, &before[j]) && v.Due.Equal(before[j].Due) && v.Bound.Equal(before[j].Bound) && v.K.Equal(before[j].K) && v.ByHand == before[j].ByHand && v.Replays == before[j].Replays {
 			v.DecidedAt, v.Revision = before[j].DecidedAt, before[j].Revision
 			continue
 		}

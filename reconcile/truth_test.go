@@ -103,6 +103,7 @@ func edgeOf(t *testing.T, text string) store.Edge {
 // advance gives the store and the models the next step of every history, makes a pass, and returns the plays that went on.
 func (st *stage) advance() []*play {
 	st.t.Helper()
+	st.waive()
 	on := st.deliver()
 	if _, err := st.pass(st.store, farOff); err != nil {
 		st.t.Fatal(err)
@@ -132,6 +133,9 @@ func (st *stage) deliver() []*play {
 		}
 		if step.Close != nil {
 			st.close(ctx, p, step.Close)
+		}
+		if step.Declare != nil {
+			st.declare(ctx, p, step.Declare)
 		}
 		on = append(on, p)
 	}
@@ -167,12 +171,75 @@ func (st *stage) close(ctx context.Context, p *play, c *model.Close) {
 	}
 }
 
+func (st *stage) declare(ctx context.Context, p *play, d *model.Declare) {
+	st.t.Helper()
+	e := store.Epoch{Stream: p.stream, From: d.From, To: d.To, Why: "lost on the way", Who: "local", MadeAt: p.now}
+	if _, err := st.store.AddEpoch(ctx, e); err != nil {
+		st.t.Fatal(err)
+	}
+}
+
+// waive makes the waivers that are the next steps of some plays, of what stands at that instant in the store and in the model.
+func (st *stage) waive() {
+	st.t.Helper()
+	var waiving []*play
+	for _, p := range st.plays {
+		if p.step < len(p.history.Steps) && p.history.Steps[p.step].Waive != nil {
+			waiving = append(waiving, p)
+			st.clock[p.stream] = p.history.Steps[p.step].Now
+		}
+	}
+	if len(waiving) == 0 {
+		return
+	}
+	if _, err := st.pass(st.store, farOff); err != nil {
+		st.t.Fatal(err)
+	}
+	for _, p := range waiving {
+		st.waiveOf(p, p.history.Steps[p.step])
+	}
+}
+
+func (st *stage) waiveOf(p *play, step model.Step) {
+	st.t.Helper()
+	ask := store.WaiverRequest{
+		Stream: p.stream, Hour: time.Date(2026, 11, 22, 5, 0, 0, 0, time.UTC), Edge: edgeOf(st.t, step.Waive.Edge), Kind: store.WaiverKind(step.Waive.Kind),
+		Scope: store.WaiveAll,
+	}
+	if step.Waive.Half {
+		ask.Scope = store.WaiveUIDs
+		for _, names := range p.model.Waivable(*step.Waive, step.Now) {
+			ask.UIDs = append(ask.UIDs, names...)
+		}
+	}
+	got, known, err := NewReader(st.store).ResolveWaiver(st.t.Context(), ask, step.Now)
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	if len(got.Strange) > 0 {
+		st.t.Fatalf("history %s: %s of %s: %s is not that, says the service", p.stream, step.Waive.Kind, step.Waive.Edge, ask.UIDs[got.Strange[0]])
+	}
+	if !known || len(got.Names) == 0 {
+		return
+	}
+	w := store.Waiver{
+		ID: id(byte(p.step)), Stream: p.stream, Hour: ask.Hour, Edge: ask.Edge, Kind: ask.Kind, Scope: ask.Scope, Reason: "known", Who: "local",
+		MadeAt: step.Now, Windows: got.Windows,
+	}
+	copy(w.ID[1:6], p.stream[len(p.stream)-5:])
+	if err := st.store.AddWaiver(st.t.Context(), w, got.Names); err != nil {
+		st.t.Fatal(err)
+	}
+}
+
 // said is what is compared: a verdict without revision, times and late.
 type said struct {
 	Start  string
 	Edge   string
 	State  string
 	Counts store.Counts
+	Waived store.Waived
+	Good   bool
 	Names  map[string][]string
 }
 
@@ -184,7 +251,12 @@ func modelSays(p *play) []said {
 			Counts: store.Counts{
 				Produced: v.Produced, Expected: v.Expected, Delivered: v.Delivered, Lost: v.Lost, Pending: v.Pending,
 				Duplicated: v.Duplicated, Redelivered: v.Redelivered, Unexpected: v.Unexpected, Corrupt: v.Corrupt,
-				Invalid: v.Invalid, Filtered: v.Filtered, Rejected: v.Rejected, Skewed: v.Skewed,
+				Invalid: v.Invalid, Filtered: v.Filtered, Rejected: v.Rejected, Skewed: v.Skewed, Replayed: v.Replayed,
+			},
+			Good: v.Good,
+			Waived: store.Waived{
+				Lost: v.Waived["lost"], Corrupt: v.Waived["corrupt"], Rejected: v.Waived["rejected"], Duplicated: v.Waived["duplicated"],
+				Unknown: v.Waived["unknown"],
 			},
 			Names: withoutEmpty(v.Names),
 		})
@@ -196,7 +268,7 @@ func modelSays(p *play) []said {
 func withoutEmpty(names map[string][]string) map[string][]string {
 	kept := map[string][]string{}
 	for kind, list := range names {
-		if len(list) > 0 {
+		if len(list) > 0 && kind != model.Unknown { // how holders are called is nobody's business
 			kept[kind] = list
 		}
 	}
@@ -319,7 +391,7 @@ func (st *stage) names(windows []*window) map[edgeOfWindow]*[lists][]string {
 	if len(keys) == 0 {
 		return found
 	}
-	for p, err := range eachPart(st.t.Context(), st.store, keys) {
+	for p, err := range eachPart(st.t.Context(), st.store, keys, epochsOfWindows(byKey)) {
 		if err != nil {
 			st.t.Fatal(err)
 		}
@@ -354,7 +426,7 @@ func uids(p *part, set *roaring.Bitmap) []string {
 
 func sayVerdict(w *window, v store.Verdict, names *[lists][]string) said {
 	v.Counts.Late, v.Counts.Unplaced = 0, 0
-	s := said{Start: v.Start.UTC().Format(time.RFC3339), Edge: v.Edge.String(), State: v.State.String(), Counts: v.Counts, Names: map[string][]string{}}
+	s := said{Start: v.Start.UTC().Format(time.RFC3339), Edge: v.Edge.String(), State: v.State.String(), Counts: v.Counts, Waived: v.Waived, Good: v.Good(), Names: map[string][]string{}}
 	for _, k := range kinds {
 		set, holds := setOf(k.name, how{closed: v.Closed(), idempotent: w.idempotent(v.Edge.To)})
 		if names != nil && holds && len(names[set]) > 0 {
@@ -374,7 +446,7 @@ func TestServiceEqualsModelAfterEveryPrefix(t *testing.T) {
 		compared += newStage(t, s, seed+round*histories, histories).compare(states)
 	}
 	t.Logf("%d verdicts compared: %v", compared, states)
-	for _, state := range []string{"complete", "open", "settling", "unknown", "incomplete"} {
+	for _, state := range []string{"complete", "open", "settling", "unknown", "incomplete", "lost and waived", "unknown and waived", "replayed"} {
 		if states[state] == 0 {
 			t.Errorf("no verdict was %s: the histories prove too little", state)
 		}
@@ -397,10 +469,19 @@ func (st *stage) compare(states map[string]int) int {
 			compared += len(want)
 			for _, v := range want {
 				states[v.State]++
+				countWhen(states, "lost and waived", v.State == "incomplete" && v.Good)
+				countWhen(states, "unknown and waived", v.State == "unknown" && v.Good)
+				countWhen(states, "replayed", v.Counts.Replayed > 0)
 			}
 		}
 	}
 	return compared
+}
+
+func countWhen(states map[string]int, what string, is bool) {
+	if is {
+		states[what]++
+	}
 }
 
 // truthSize is a thousand histories, or as many rounds of them as ROLLCALL_SOAK asks for.

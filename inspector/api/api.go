@@ -106,6 +106,9 @@ type Window struct {
 	Skewed      uint64     `json:"skewed"`
 	Unplaced    uint64     `json:"unplaced"`
 	Late        uint64     `json:"late"`
+	Replayed    uint64     `json:"replayed,omitempty" doc:"of the later hop: delivered again by a declared replay"`
+	Waived      *Waived    `json:"waived,omitempty" doc:"of the counts: what people waived"`
+	Good        bool       `json:"good" doc:"complete, or all that keeps it from that is waived"`
 	Latency     *Latency   `json:"latency,omitempty" doc:"of the later hop since production; absent when not measured"`
 	Reasons     []Reason   `json:"reasons"`
 	Cause       string     `json:"cause,omitempty" doc:"why this revision was made"`
@@ -266,8 +269,12 @@ type Hour struct {
 	Skewed            uint64     `json:"skewed"`
 	Unplaced          uint64     `json:"unplaced"`
 	Late              uint64     `json:"late"`
+	Replayed          uint64     `json:"replayed,omitempty"`
+	Waived            *Waived    `json:"waived,omitempty" doc:"of the counts: what people waived"`
 	Certified         bool       `json:"certified"`
-	NextCertifiableAt *time.Time `json:"nextCertifiableAt,omitempty" doc:"the earliest instant at which the hour can be complete"`
+	Certifiable       bool       `json:"certifiable" doc:"nothing stands in the way of a certificate"`
+	Bars              []string   `json:"bars,omitempty" doc:"what stands in the way of a certificate: edges-not-set, running, settling, unknown, lost, corrupt, rejected, duplicated, unplaced, no-traffic"`
+	NextCertifiableAt *time.Time `json:"nextCertifiableAt,omitempty" doc:"the earliest instant at which the hour can be complete, or good with what is waived"`
 }
 
 // HourDetail is an hour with its windows that are not complete.

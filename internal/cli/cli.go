@@ -68,6 +68,8 @@ type commands struct {
 	Ack        ack           `cmd:"" help:"Say that you look after an incident."`
 	Silence    silence       `cmd:"" help:"Mute notifications, list what is muted, or end it."`
 	Close      closing       `cmd:"" help:"Close an emitter, a source or a lane that died without a word."`
+	Waive      waive         `cmd:"" help:"Waive what is bad in an hour, by name, or list what was waived."`
+	Epoch      epoch         `cmd:"" help:"Declare a replay, or list those declared."`
 	Report     report        `cmd:"" help:"Check a report file and send it."`
 	Notify     notify        `cmd:"" help:"Try the receivers of notifications."`
 	Tokens     tokens        `cmd:"" name:"token" help:"Make, list and revoke the tokens of a server."`

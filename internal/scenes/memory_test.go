@@ -251,6 +251,14 @@ func (m *memory) Settings(_ context.Context, streams []string) (map[string]store
 	return found, nil
 }
 
+func (m *memory) EpochsOf(context.Context, []string) (map[string][]store.Epoch, error) {
+	return nil, nil
+}
+
+func (m *memory) WaivedOf(context.Context, []store.WindowKey) (map[store.WindowKey][]store.WaivedName, error) {
+	return nil, nil
+}
+
 func (m *memory) ClosingsOf(context.Context, []string) (map[string][]store.Closing, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

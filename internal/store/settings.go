@@ -68,6 +68,9 @@ func (s *Settings) readDocument() error {
 			Validity         float64 `json:"validity"`
 		} `json:"objectives"`
 		AlertOn []Cause `json:"alertOn"`
+		Certify struct {
+			Allow []string `json:"allow"`
+		} `json:"certify"`
 	}
 	if len(s.Document) == 0 {
 		return nil
@@ -76,7 +79,7 @@ func (s *Settings) readDocument() error {
 		return fmt.Errorf("settings of %s: %w", s.Stream, err)
 	}
 	o := d.Objectives
-	s.AlertOn = d.AlertOn
+	s.AlertOn, s.Allow = d.AlertOn, d.Certify.Allow
 	s.Objectives = Objectives{
 		Completeness: o.Completeness, Timeliness: o.Timeliness, Validity: o.Validity,
 		LatencyP99: time.Duration(o.LatencyP99Millis) * time.Millisecond, Timely: time.Duration(o.TimelySeconds) * time.Second,
