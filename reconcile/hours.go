@@ -192,14 +192,27 @@ func windowsBetween(from, to time.Time, s store.Settings) uint64 {
 // HourOfEdge returns the roll-up of one hour, over one edge or over the required ones, and its verdicts that are not complete. It is
 // false where the stream is unknown or the hour lies outside of what is known at now.
 func (r *Reader) HourOfEdge(ctx context.Context, stream string, hour time.Time, edge *store.Edge, now time.Time) (store.Hour, []store.Verdict, error) {
+	a, err := r.appraise(ctx, stream, hour, edge, now)
+	return a.hour, slices.DeleteFunc(a.verdicts, func(v store.Verdict) bool { return v.State == store.Complete }), err
+}
+
+// appraisal is an hour with what it is rolled up from.
+type appraisal struct {
+	hour     store.Hour
+	settings store.Settings
+	verdicts []store.Verdict // of the edges that count, ascending by start and edge
+}
+
+// appraise rolls up one hour, over one edge or over the required ones. The state is 0 where nothing is known of the hour at now.
+func (r *Reader) appraise(ctx context.Context, stream string, hour time.Time, edge *store.Edge, now time.Time) (appraisal, error) {
 	end := hour.Add(time.Hour)
 	all, err := r.Windows(ctx, stream, hour, end, now, edge)
 	if err != nil {
-		return store.Hour{}, nil, err
+		return appraisal{}, err
 	}
 	settings, err := r.store.Settings(ctx, []string{stream})
 	if err != nil {
-		return store.Hour{}, nil, err
+		return appraisal{}, err
 	}
 	s := settings[stream]
 	if edge == nil && len(s.Edges) > 0 {
@@ -207,7 +220,6 @@ func (r *Reader) HourOfEdge(ctx context.Context, stream string, hour time.Time, 
 	}
 	h := store.Hour{Stream: stream, Start: hour}
 	produced := map[store.Edge]uint64{}
-	var open []store.Verdict
 	for i := range all {
 		v := &all[i]
 		h.State, h.Good, h.Held = h.State.Worse(v.State), h.Good.Worse(goodState(v)), h.Held.Worse(heldState(v))
@@ -218,14 +230,11 @@ func (r *Reader) HourOfEdge(ctx context.Context, stream string, hour time.Time, 
 		addCounts(&h.Counts, &v.Counts)
 		produced[v.Edge] += v.Produced
 		h.Produced = max(h.Produced, produced[v.Edge])
-		if v.State != store.Complete {
-			open = append(open, *v)
-		}
 	}
 	if edge == nil {
 		blank, err := r.blank(ctx, s, hour, now)
 		if err != nil {
-			return store.Hour{}, nil, err
+			return appraisal{}, err
 		}
 		if blank {
 			worsen(&h, store.Unknown)
@@ -235,7 +244,7 @@ func (r *Reader) HourOfEdge(ctx context.Context, stream string, hour time.Time, 
 		worsen(&h, store.Open)
 	}
 	h.Next, h.Bars = nextGood(&h, end.Add(s.Grace)), bars(&h, &s)
-	return h, open, nil
+	return appraisal{h, s, all}, nil
 }
 
 // goodState is the verdict's state, and complete where all that keeps it from that is waived.
@@ -254,6 +263,14 @@ func heldState(v *store.Verdict) store.State {
 	return goodState(v)
 }
 
+// What stands in the way of a certificate beside the kinds of what is bad.
+const (
+	barEdges    = "edges-not-set" // an edge nobody ever reported cannot be discovered
+	barRunning  = "running"
+	barSettling = "settling"
+	barUnknown  = "unknown"
+)
+
 // bars are what stands in the way of a certificate of the hour, by code.
 func bars(h *store.Hour, s *store.Settings) []string {
 	var all []string
@@ -263,13 +280,15 @@ func bars(h *store.Hour, s *store.Settings) []string {
 		}
 	}
 	if len(s.Edges) == 0 {
-		all = append(all, "edges-not-set")
+		all = append(all, barEdges)
 	}
 	switch h.Held {
 	case store.Open:
-		all = append(all, "running")
-	case store.Settling, store.Unknown:
-		all = append(all, h.Held.String())
+		all = append(all, barRunning)
+	case store.Settling:
+		all = append(all, barSettling)
+	case store.Unknown:
+		all = append(all, barUnknown)
 	}
 	add("lost", h.Lost > h.Waived.Lost)
 	add("corrupt", h.Corrupt > h.Waived.Corrupt)

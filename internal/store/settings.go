@@ -69,6 +69,7 @@ func (s *Settings) readDocument() error {
 		} `json:"objectives"`
 		AlertOn []Cause `json:"alertOn"`
 		Certify struct {
+			Auto  bool     `json:"auto"`
 			Allow []string `json:"allow"`
 		} `json:"certify"`
 	}
@@ -79,7 +80,7 @@ func (s *Settings) readDocument() error {
 		return fmt.Errorf("settings of %s: %w", s.Stream, err)
 	}
 	o := d.Objectives
-	s.AlertOn, s.Allow = d.AlertOn, d.Certify.Allow
+	s.AlertOn, s.Auto, s.Allow = d.AlertOn, d.Certify.Auto, d.Certify.Allow
 	s.Objectives = Objectives{
 		Completeness: o.Completeness, Timeliness: o.Timeliness, Validity: o.Validity,
 		LatencyP99: time.Duration(o.LatencyP99Millis) * time.Millisecond, Timely: time.Duration(o.TimelySeconds) * time.Second,

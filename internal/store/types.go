@@ -142,6 +142,7 @@ type Settings struct {
 	Owner         string
 	Objectives    Objectives
 	AlertOn       []Cause  // causes that open incidents of this stream only because it asks for them: invalid, corrupt, duplicated
+	Auto          bool     // hours are certified by themselves
 	Allow         []string // kinds that do not stand in the way of a certificate
 	Document      []byte   // the settings as given, JSON, for what only the API reads
 	Who           string   // who changed them last; empty where nobody did, or nobody was asked
