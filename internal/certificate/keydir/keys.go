@@ -1,8 +1,8 @@
-// Package keys keeps the keys that sign certificates in a directory: one file of
+// Package keydir keeps the keys that sign certificates in a directory: one file of
 // all public keys, keys.json, and beside it the private part of each, ID.pem. It
 // owns the form of the directory, how a key is made, replaced and retired, and the
 // following of the directory by a server. It must not know what is signed.
-package keys
+package keydir
 
 import (
 	"bytes"
