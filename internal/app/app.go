@@ -69,7 +69,7 @@ type App struct {
 	certificate *access.Certificate // nil: plain HTTP
 	access      *access.Metrics
 	keys        *keydir.Followed // nil: no certificates are issued
-	chain       *chain.Chain   // nil as keys
+	chain       *chain.Chain     // nil as keys
 	addr        string
 	brokers     []string
 	store       *store.Store

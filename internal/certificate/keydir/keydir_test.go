@@ -184,6 +184,19 @@ func TestPublicKeysAreReadFromPEMAndFromTheListOfTheAPI(t *testing.T) {
 			t.Errorf("%s: %+v, %v", path, all, err)
 		}
 	}
+	_, other := create(t)
+	if err := os.WriteFile(pem, []byte(k.PublicPEM()+"\n"+other.PublicPEM()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := ReadPublic(pem); err != nil || len(all.All) != 2 || all.Find(other.ID) == nil {
+		t.Errorf("two in one file: %+v, %v", all, err)
+	}
+	if err := os.WriteFile(pem, []byte(k.PublicPEM()+"and more"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadPublic(pem); err == nil {
+		t.Error("something else after the key is taken")
+	}
 	if _, err := ReadPublic(privateFile(dir, k.ID)); err == nil || !strings.Contains(err.Error(), "PUBLIC KEY") {
 		t.Errorf("a private key is taken: %v", err)
 	}
