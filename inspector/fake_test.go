@@ -158,7 +158,8 @@ type memory struct {
 	clocks     []store.HostClock
 	calls
 	said
-	err error
+	issued []store.HourCertificate // by hour and number
+	err    error
 }
 
 func (m *memory) Settings(_ context.Context, streams []string) (map[string]store.Settings, error) {

@@ -18,6 +18,7 @@ import (
 	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/inspector/api"
 	"github.com/rollcallhq/rollcall/internal/access"
+	"github.com/rollcallhq/rollcall/internal/certificate"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
@@ -94,6 +95,7 @@ type Store interface {
 	Incidents
 	Latencies
 	Schemas
+	Certificates
 	Quarantined(ctx context.Context, after string, limit int) ([]store.Quarantined, error)
 	Ping(ctx context.Context) error
 }
@@ -112,6 +114,11 @@ type Deps struct {
 	Reports http.Handler // POST /api/v1/reports; nil in a server whose role has no ingest: answers 404
 	Samples http.Handler // POST /api/v1/samples, as Reports
 	Pages   http.Handler // everything that is not the API; nil: answers 404
+	// Digests makes the digests of what hops took over in an hour from what is stored now. Chain reads the topic of certificates, and Keys are those
+	// that sign; where this server has no keys both are nil.
+	Digests func(ctx context.Context, stream string, hour certificate.Hour) ([]certificate.Hop, error)
+	Chain   Chain
+	Keys    func() *certificate.Keys
 	// Status fills in what this package cannot know: Kafka, lag, reports, quarantined, the last pass, dirty marks, demo.
 	// Nil leaves them empty with Kafka "off".
 	Status func(ctx context.Context) api.Status
@@ -204,5 +211,6 @@ func (s *Inspector) routes() {
 	s.epochRoutes()
 	s.incidentRoutes()
 	s.schemaRoutes()
+	s.certificateRoutes()
 	s.plainRoutes()
 }

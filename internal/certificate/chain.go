@@ -73,6 +73,13 @@ func (h Head) Accept(stream string, value []byte, keys *Keys) (*Entry, Head, *Re
 	return e, Head{Number: e.Number, Hash: e.Hash}, nil
 }
 
+// Record is what stands in the topic under the name of a stream: an entry that counts, one that does not, or something else.
+type Record struct {
+	Partition int32
+	Offset    int64
+	Value     []byte
+}
+
 // State is how an hour, or an entry of it, stands.
 type State string
 

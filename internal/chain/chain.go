@@ -22,12 +22,16 @@ import (
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
-// Store keeps the copy of the entries that count, and what hops took over.
+// Store keeps the copy of the entries that count.
 type Store interface {
 	AddCertificates(ctx context.Context, entries []store.Certificate) error
 	CertificateHead(ctx context.Context, stream string, partition int32, before int64) (store.CertificateHead, error)
 	CertificatePlaces(ctx context.Context) (map[int32]store.CertificatePlace, error)
 	CertificateChain(ctx context.Context, stream string, after uint64, limit int) ([]store.Certificate, error)
+}
+
+// Rolls tells what hops took over.
+type Rolls interface {
 	HourRolls(ctx context.Context, stream string, from, to time.Time) iter.Seq2[store.HourRoll, error]
 	HourUIDs(ctx context.Context, stream string, from, to time.Time) iter.Seq2[store.HourUID, error]
 }

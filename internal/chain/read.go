@@ -16,16 +16,9 @@ const (
 	pageTime  = 10 * time.Second
 )
 
-// Record is a record of the topic under the key of a stream, be it an entry that counts, one that does not, or something else.
-type Record struct {
-	Partition int32
-	Offset    int64
-	Value     []byte
-}
-
 // Read reads the records of a stream from the topic, from an offset on, at most limit. Next is the offset to go on from; -1 at the end that the topic
 // had when it was asked. A page may have fewer records than there are, or none, and still have a next.
-func (c *Chain) Read(ctx context.Context, stream string, from int64, limit int) (records []Record, next int64, err error) {
+func (c *Chain) Read(ctx context.Context, stream string, from int64, limit int) (records []certificate.Record, next int64, err error) {
 	partition := partitionOf(stream)
 	first, end, err := c.bounds(ctx, partition)
 	if err != nil {
@@ -56,7 +49,7 @@ type page struct {
 	end     int64
 	limit   int
 	until   time.Time
-	records []Record
+	records []certificate.Record
 	bytes   int
 	next    int64
 	full    bool
@@ -68,7 +61,7 @@ func (p *page) add(found []*kgo.Record) {
 			p.next = -1
 		}
 		if string(r.Key) == p.stream && !r.Attrs.IsControl() && r.Offset < p.end {
-			p.records = append(p.records, Record{r.Partition, r.Offset, r.Value})
+			p.records = append(p.records, certificate.Record{Partition: r.Partition, Offset: r.Offset, Value: r.Value})
 			p.bytes += len(r.Value)
 		}
 		if p.full = p.next < 0 || len(p.records) >= p.limit || p.bytes >= pageBytes; p.full {
@@ -79,7 +72,7 @@ func (p *page) add(found []*kgo.Record) {
 }
 
 // Digests makes the digests of what hops took over in an hour from what the store has now. Hops that are named are in the outcome, be there no event.
-func Digests(ctx context.Context, s Store, stream string, hour certificate.Hour, hops ...string) ([]certificate.Hop, error) {
+func Digests(ctx context.Context, s Rolls, stream string, hour certificate.Hour, hops ...string) ([]certificate.Hop, error) {
 	d := certificate.NewDigests(hops...)
 	from, to := hour.Time, hour.Add(time.Hour)
 	for one, err := range s.HourRolls(ctx, stream, from, to) {
@@ -99,9 +92,4 @@ func Digests(ctx context.Context, s Store, stream string, hour certificate.Hour,
 		}
 	}
 	return d.Hops(), nil
-}
-
-// Digests is Digests of the chain's own store.
-func (c *Chain) Digests(ctx context.Context, stream string, hour certificate.Hour) ([]certificate.Hop, error) {
-	return Digests(ctx, c.store, stream, hour)
 }

@@ -73,6 +73,8 @@ type commands struct {
 	Report     report        `cmd:"" help:"Check a report file and send it."`
 	Notify     notify        `cmd:"" help:"Try the receivers of notifications."`
 	Tokens     tokens        `cmd:"" name:"token" help:"Make, list and revoke the tokens of a server."`
+	Keys       keyring       `cmd:"" help:"Make, list, rotate and retire the keys that sign certificates."`
+	Verify     verify        `cmd:"" help:"Verify a certificate, offline or against its whole chain."`
 	Config     configuration `cmd:"" help:"Check a configuration file, or print the configuration in effect."`
 	Health     health        `cmd:"" help:"Say whether the server is ready."`
 	Version    version       `cmd:"" help:"Print the version."`

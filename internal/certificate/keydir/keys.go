@@ -1,8 +1,8 @@
-// Package keys keeps the keys that sign certificates in a directory: one file of
+// Package keydir keeps the keys that sign certificates in a directory: one file of
 // all public keys, keys.json, and beside it the private part of each, ID.pem. It
 // owns the form of the directory, how a key is made, replaced and retired, and the
 // following of the directory by a server. It must not know what is signed.
-package keys
+package keydir
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -170,7 +171,7 @@ func parseDir(dir string, contents [][]byte) (*certificate.Keys, error) {
 	return all, nil
 }
 
-// ReadPublic reads what certificates are verified with: one public key in PEM, or a list of keys as keys.json and the API have it.
+// ReadPublic reads what certificates are verified with: public keys in PEM, or a list of keys as keys.json and the API have it.
 func ReadPublic(path string) (*certificate.Keys, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -183,11 +184,19 @@ func ReadPublic(path string) (*certificate.Keys, error) {
 		}
 		return all, nil
 	}
-	k, err := certificate.ParsePublic(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	all := &certificate.Keys{}
+	for first := true; first || len(bytes.TrimSpace(text)) > 0; first = false {
+		one := text
+		if block, rest := pem.Decode(text); block != nil {
+			one, text = pem.EncodeToMemory(block), rest
+		}
+		k, err := certificate.ParsePublic(one)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		all.All = append(all.All, k)
 	}
-	return &certificate.Keys{All: []certificate.Key{k}}, nil
+	return all, nil
 }
 
 // change changes keys.json; made is written beside it first, so that a key that is listed has its private part.
