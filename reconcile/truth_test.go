@@ -467,6 +467,9 @@ func (st *stage) compare(states map[string]int) int {
 					p.stream, p.step, len(p.history.Steps), p.now.Format(time.RFC3339Nano), diff, describe(p))
 			}
 			compared += len(want)
+			if p.step == len(p.history.Steps) && st.sampled(p) {
+				st.compareRollUps(p)
+			}
 			for _, v := range want {
 				states[v.State]++
 				countWhen(states, "lost and waived", v.State == "incomplete" && v.Good)
@@ -476,6 +479,32 @@ func (st *stage) compare(states map[string]int) int {
 		}
 	}
 	return compared
+}
+
+// sampled takes one history in eight, since its questions are asked one by one.
+func (st *stage) sampled(p *play) bool { return slices.Index(st.plays, p)%8 == 0 }
+
+// compareRollUps holds the watermark and the hour of a play against the model.
+func (st *stage) compareRollUps(p *play) {
+	st.t.Helper()
+	r := NewReader(st.store)
+	mark, _, _, err := r.Watermark(st.t.Context(), p.stream, "", p.now)
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	hour, _, err := r.HourOfEdge(st.t.Context(), p.stream, five, nil, p.now)
+	if err != nil {
+		st.t.Fatal(err)
+	}
+	type rollUp struct {
+		Watermark   time.Time
+		State, Good string
+	}
+	state, good := p.model.Hour(p.now)
+	want, got := rollUp{p.model.Watermark(p.now), state, good}, rollUp{mark, hour.State.String(), hour.Good.String()}
+	if diff := cmp.Diff(want, got); diff != "" {
+		st.t.Fatalf("history %s at %s (-model +service):\n%s\n%s", p.stream, p.now.Format(time.RFC3339Nano), diff, describe(p))
+	}
 }
 
 func countWhen(states map[string]int, what string, is bool) {

@@ -45,6 +45,6 @@ func (s *session) printHours(rows []api.Hour) error {
 func hourMarks(h api.Hour) []mark {
 	return markCounts(api.Window{
 		Duplicated: h.Duplicated, Redelivered: h.Redelivered, Unexpected: h.Unexpected, Corrupt: h.Corrupt, Invalid: h.Invalid,
-		Filtered: h.Filtered, Rejected: h.Rejected, Skewed: h.Skewed, Unplaced: h.Unplaced, Late: h.Late,
+		Filtered: h.Filtered, Rejected: h.Rejected, Skewed: h.Skewed, Unplaced: h.Unplaced, Late: h.Late, Replayed: h.Replayed, Waived: h.Waived,
 	})
 }

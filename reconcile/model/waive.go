@@ -172,3 +172,35 @@ func (w *window) uncoveredSources() []wire.UID {
 	}
 	return found
 }
+
+// Hour is the worst state of the windows of the genesis' hour over the required edges, or all there are, and the worst where good windows count as
+// complete. A window without an edge is unknown, and an hour that runs is open at best. Both are empty where no window was mentioned.
+func (m *Model) Hour(now time.Time) (state, good string) {
+	hour := genesis.Truncate(time.Hour)
+	worse := func(a, b string) string { return ranked[max(slices.Index(ranked, a), slices.Index(ranked, b))] }
+	for s, ok := m.earliest(); ok && s.Before(now); s = s.Add(m.length()) {
+		if s.Before(hour) || !s.Before(hour.Add(time.Hour)) {
+			continue
+		}
+		edges := 0
+		for _, v := range m.judge(s, now).verdicts() {
+			if len(m.settings.Edges) > 0 && !slices.Contains(m.settings.Edges, v.Edge) {
+				continue
+			}
+			edges++
+			if state = worse(state, v.State); !v.Good {
+				good = worse(good, v.State)
+			}
+		}
+		if edges == 0 {
+			state, good = worse(state, Unknown), worse(good, Unknown)
+		}
+	}
+	if state != "" && now.Before(hour.Add(time.Hour)) {
+		state, good = worse(state, Open), worse(good, Open)
+	}
+	return state, good
+}
+
+// ranked are the states from best to worst.
+var ranked = []string{"", Complete, Open, Settling, Unknown, Incomplete}
