@@ -44,6 +44,7 @@ var rules = map[string]access.Role{
 	"GET /api/v1/streams/:stream":                         access.Viewer,
 	"GET /api/v1/streams/:stream/emitters":                access.Viewer,
 	"GET /api/v1/streams/:stream/hours/:hour":             access.Viewer,
+	"GET /api/v1/streams/:stream/hours/:hour/certificate": access.Viewer,
 	"GET /api/v1/streams/:stream/hours/:hour/waivers":     access.Viewer,
 	"GET /api/v1/streams/:stream/waivers":                 access.Viewer,
 	"GET /api/v1/streams/:stream/epochs":                  access.Viewer,
@@ -64,15 +65,16 @@ var rules = map[string]access.Role{
 	"GET /api/v1/incidents/:id":                           access.Viewer,
 	"GET /api/v1/silences":                                access.Viewer,
 
-	"PUT /api/v1/streams/:stream":                      access.Operator,
-	"POST /api/v1/streams/:stream/emitters/:id/close":  access.Operator,
-	"POST /api/v1/streams/:stream/sources/:id/close":   access.Operator,
-	"POST /api/v1/streams/:stream/lanes/close":         access.Operator,
-	"POST /api/v1/streams/:stream/hours/:hour/waivers": access.Operator,
-	"POST /api/v1/streams/:stream/epochs":              access.Operator,
-	"POST /api/v1/incidents/:id/ack":                   access.Operator,
-	"POST /api/v1/silences":                            access.Operator,
-	"DELETE /api/v1/silences/:id":                      access.Operator,
+	"POST /api/v1/streams/:stream/hours/:hour/certificate": access.Operator,
+	"PUT /api/v1/streams/:stream":                          access.Operator,
+	"POST /api/v1/streams/:stream/emitters/:id/close":      access.Operator,
+	"POST /api/v1/streams/:stream/sources/:id/close":       access.Operator,
+	"POST /api/v1/streams/:stream/lanes/close":             access.Operator,
+	"POST /api/v1/streams/:stream/hours/:hour/waivers":     access.Operator,
+	"POST /api/v1/streams/:stream/epochs":                  access.Operator,
+	"POST /api/v1/incidents/:id/ack":                       access.Operator,
+	"POST /api/v1/silences":                                access.Operator,
+	"DELETE /api/v1/silences/:id":                          access.Operator,
 }
 
 // leastOf is the role that a request asks for. The pages hold no data and are open; of a call that does not exist only those

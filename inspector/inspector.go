@@ -100,6 +100,11 @@ type Store interface {
 	Ping(ctx context.Context) error
 }
 
+// Issuer issues certificates.
+type Issuer interface {
+	Issue(ctx context.Context, stream string, hour time.Time, who string) (store.Issue, error)
+}
+
 // Feed tells changed verdicts and incidents. A subscriber that is too slow finds its channel closed and must subscribe again.
 type Feed interface {
 	Subscribe() (changes <-chan store.Changes, cancel func())
@@ -119,6 +124,7 @@ type Deps struct {
 	Digests func(ctx context.Context, stream string, hour certificate.Hour) ([]certificate.Hop, error)
 	Chain   Chain
 	Keys    func() *certificate.Keys
+	Issuer  Issuer // nil as they are
 	// Status fills in what this package cannot know: Kafka, lag, reports, quarantined, the last pass, dirty marks, demo.
 	// Nil leaves them empty with Kafka "off".
 	Status func(ctx context.Context) api.Status
@@ -212,5 +218,6 @@ func (s *Inspector) routes() {
 	s.incidentRoutes()
 	s.schemaRoutes()
 	s.certificateRoutes()
+	s.gateRoutes()
 	s.plainRoutes()
 }

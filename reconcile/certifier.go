@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/internal/certificate"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
@@ -31,6 +32,8 @@ type CertifierStore interface {
 	StreamNames(ctx context.Context) ([]string, error)
 	Settings(ctx context.Context, streams []string) (map[string]store.Settings, error)
 	Standings(ctx context.Context, streams []string, from, to time.Time) (map[store.WindowKey]string, error)
+	Incidents(ctx context.Context, filter store.IncidentFilter) ([]store.Incident, error)
+	AddIncidents(ctx context.Context, incidents []store.Incident) error
 }
 
 // Holder says which shares of the streams are this process's.
@@ -265,7 +268,10 @@ func (c *Certifier) handleAll(ctx context.Context, hours []store.ChangedHour) er
 
 // handle does what is to be done of one hour.
 func (c *Certifier) handle(ctx context.Context, h store.ChangedHour) error {
-	outcome, err := c.issuer.Follow(ctx, h.Stream, h.Start)
+	issue, err := c.issuer.Follow(ctx, h.Stream, h.Start)
+	if err == nil {
+		err = c.callOut(ctx, issue.Last)
+	}
 	if err != nil {
 		c.failed.Inc()
 		c.wait[h.WindowKey] = h
@@ -275,11 +281,48 @@ func (c *Certifier) handle(ctx context.Context, h store.ChangedHour) error {
 	if !h.StoredAt.IsZero() {
 		c.seen[h.WindowKey] = h.StoredAt
 	}
-	if outcome.Action != "" {
-		c.issued.WithLabelValues(string(outcome.Action)).Inc()
-		c.log.Info("issued", "action", outcome.Action, "stream", h.Stream, "hour", certificate.HourOf(h.Start).String(), "number", outcome.Entry.Number, "reason", outcome.Entry.Reason)
+	if issue.Action != "" {
+		c.issued.WithLabelValues(issue.Action).Inc()
+		last := issue.Last
+		c.log.Info("issued", "action", last.Action, "stream", h.Stream, "hour", certificate.HourOf(h.Start).String(), "number", last.Number, "reason", last.Reason)
 	}
 	return nil
+}
+
+// callOut opens an incident of an hour whose certificate was revoked, and resolves it once the hour has another one. It is a function of the hour's
+// last entry, so that whoever comes to it says the same.
+func (c *Certifier) callOut(ctx context.Context, last *store.Certificate) error {
+	if last == nil || last.Action == string(certificate.Certify) {
+		return nil // an hour that was revoked is superseded
+	}
+	next := revocation(last)
+	known, err := c.store.Incidents(ctx, store.IncidentFilter{Stream: last.Stream, IDs: []wire.UID{next.ID}})
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(known) == 0 && next.Bad == 0, len(known) == 1 && known[0].Version >= next.Version:
+		return nil
+	case len(known) == 1 && next.Bad == 0:
+		next.Text, next.OpenedAt = known[0].Text, known[0].OpenedAt
+	}
+	return c.store.AddIncidents(ctx, []store.Incident{next})
+}
+
+// revocation is the incident of an hour that has a last entry.
+func revocation(last *store.Certificate) store.Incident {
+	const minute = 60
+	hour := last.Hour.UTC()
+	i := store.Incident{
+		ID: incidentID(last.Stream, store.Edge{}, store.CauseRevoked, hour), Stream: last.Stream, Cause: store.CauseRevoked,
+		First: hour, Last: hour.Add(time.Hour - minute*time.Second), Seconds: minute, Windows: 1, FirstBad: hour,
+		OpenedAt: last.IssuedAt, Since: last.IssuedAt, Version: last.Number,
+	}
+	if last.Action == string(certificate.Revoke) {
+		i.Bad = 1
+		i.Text = fmt.Sprintf("the certificate of %s, hour %s, was revoked: %s", last.Stream, certificate.HourOf(hour), last.Reason)
+	}
+	return i
 }
 
 // keep stores how far changes were looked at: not past those of which it failed.

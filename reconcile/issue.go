@@ -54,23 +54,15 @@ func NewIssuer(d IssuerDeps) *Issuer {
 	return &Issuer{store: d.Store, reader: NewReader(d.Store), ledger: d.Ledger, keys: d.Keys, digest: d.Digests, now: d.Now}
 }
 
-// Outcome is what came of asking for a certificate.
-type Outcome struct {
-	Hour   store.Hour         // as it stands
-	Entry  *certificate.Entry // that was issued; nil where none was
-	Stands *store.Certificate // the certificate that stands already; nil where an entry was issued, or none stands
-	Action certificate.Action // of Entry; empty where none was issued
-}
-
-// Issue certifies an hour because somebody asked for it. Where nothing is to be issued the outcome says what stands, or what stands in the way: Hour.Bars.
-// A state of 0 says that nothing is known of the hour.
-func (i *Issuer) Issue(ctx context.Context, stream string, hour time.Time, who string) (Outcome, error) {
+// Issue certifies an hour because somebody asked for it. Where nothing is to be issued the outcome says what stands, or what stands in the way:
+// Hour.Bars.
+func (i *Issuer) Issue(ctx context.Context, stream string, hour time.Time, who string) (store.Issue, error) {
 	return i.issue(ctx, stream, hour, who, true)
 }
 
 // Follow does what is to be done of an hour without being asked: what was certified is superseded or revoked, and an hour of a stream
 // whose policy says so is certified.
-func (i *Issuer) Follow(ctx context.Context, stream string, hour time.Time) (Outcome, error) {
+func (i *Issuer) Follow(ctx context.Context, stream string, hour time.Time) (store.Issue, error) {
 	return i.issue(ctx, stream, hour, Issuing, false)
 }
 
@@ -79,7 +71,7 @@ var errSettled = errors.New("there is nothing to be issued")
 
 // issue looks whether there is something to be issued before it asks the chain, and again for the head after which the entry is to stand: another
 // server may have been faster. What was issued is looked at once more, since a verdict may have been stored in between.
-func (i *Issuer) issue(ctx context.Context, stream string, hour time.Time, who string, asked bool) (Outcome, error) {
+func (i *Issuer) issue(ctx context.Context, stream string, hour time.Time, who string, asked bool) (store.Issue, error) {
 	looked, err := i.look(ctx, stream, hour, asked)
 	if err != nil || looked.action == "" {
 		return looked.outcome(nil), err
@@ -135,13 +127,14 @@ type look struct {
 	reason  string
 }
 
-func (l *look) outcome(entry *certificate.Entry) Outcome {
-	o := Outcome{Hour: l.hour, Entry: entry}
-	switch {
-	case entry != nil:
-		o.Action = entry.Action
-	case l.last != nil && l.last.Action != string(certificate.Revoke):
-		o.Stands = l.last
+func (l *look) outcome(entry *certificate.Entry) store.Issue {
+	o := store.Issue{Hour: l.hour, Last: l.last}
+	if entry != nil {
+		o.Action = string(entry.Action)
+		o.Last = &store.Certificate{
+			Stream: entry.Stream, Number: entry.Number, Hour: entry.Hour.Time, Action: o.Action, Previous: entry.Previous, Hash: entry.Hash, Key: entry.KeyID,
+			IssuedAt: entry.IssuedAt, IssuedBy: entry.IssuedBy, Reason: entry.Reason, Envelope: entry.Envelope,
+		}
 	}
 	return o
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/rollcallhq/rollcall/internal/certificate"
 	"github.com/rollcallhq/rollcall/internal/certificate/keydir"
 	"github.com/rollcallhq/rollcall/internal/chain"
+	"github.com/rollcallhq/rollcall/reconcile"
 )
 
 // embeds says whether a service belongs to this process, so that no other one works on the same data.
@@ -71,6 +72,30 @@ func (a *App) tellCertificates(deps *inspector.Deps) {
 		deps.Keys = a.keys.Keys
 	}
 	if a.chain != nil {
-		deps.Chain = a.chain
+		deps.Chain, deps.Issuer = a.chain, a.issuer()
 	}
+}
+
+// issuer makes what issues certificates.
+func (a *App) issuer() *reconcile.Issuer {
+	return reconcile.NewIssuer(reconcile.IssuerDeps{
+		Store: a.store, Ledger: a.chain, Keys: a.keys.Keys,
+		Digests: func(ctx context.Context, stream string, hour certificate.Hour, hops ...string) ([]certificate.Hop, error) {
+			return chain.Digests(ctx, a.store, stream, hour, hops...)
+		},
+	})
+}
+
+// startCertifier has certificates follow the verdicts of the streams that this process judges.
+func (a *App) startCertifier(context.Context) error {
+	if a.chain == nil {
+		return nil
+	}
+	c, err := reconcile.NewCertifier(a.store, a.issuer(), a.member, a.registry, a.log)
+	if err != nil {
+		return err
+	}
+	c.Start()
+	a.stack.push("certifier", c.Stop)
+	return nil
 }

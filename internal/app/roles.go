@@ -61,7 +61,7 @@ func (a *App) parts() []func(context.Context) error {
 		parts = append(parts, a.startChain)
 	}
 	if a.config.Role.judges() {
-		parts = append(parts, a.startMember, a.startNotifier, a.startReconciler, a.startFigures)
+		parts = append(parts, a.startMember, a.startNotifier, a.startReconciler, a.startCertifier, a.startFigures)
 	}
 	if a.config.Role.answers() {
 		parts = append(parts, a.startFeed)

@@ -74,6 +74,8 @@ type commands struct {
 	Notify     notify        `cmd:"" help:"Try the receivers of notifications."`
 	Tokens     tokens        `cmd:"" name:"token" help:"Make, list and revoke the tokens of a server."`
 	Keys       keyring       `cmd:"" help:"Make, list, rotate and retire the keys that sign certificates."`
+	Certify    certify       `cmd:"" help:"Certify an hour, or the hours of a day."`
+	Gate       gate          `cmd:"" help:"Say whether hours are certified, and wait until they are."`
 	Verify     verify        `cmd:"" help:"Verify a certificate, offline or against its whole chain."`
 	Config     configuration `cmd:"" help:"Check a configuration file, or print the configuration in effect."`
 	Health     health        `cmd:"" help:"Say whether the server is ready."`

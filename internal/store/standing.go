@@ -7,6 +7,16 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
+// Issue is what came of looking whether there is something to be issued of an hour.
+type Issue struct {
+	Hour   Hour         // as it stands; its state is 0 where nothing is known of it
+	Action string       // of the entry that was issued; empty where none was
+	Last   *Certificate // the last entry of the hour, that which was issued included; nil where there is none
+}
+
+// Stands says whether the hour has a certificate that holds.
+func (i *Issue) Stands() bool { return i.Last != nil && i.Last.Action != "revoke" }
+
 const selectLastCertificate = `
 SELECT ` + certificateColumns + `
 FROM certificates FINAL
