@@ -91,6 +91,7 @@ type Store interface {
 	Closings
 	Waivers
 	Epochs
+	Watermarks
 	Incidents
 	Latencies
 	Schemas
@@ -202,6 +203,7 @@ func (s *Inspector) routes() {
 	s.hourRoutes()
 	s.waiverRoutes()
 	s.epochRoutes()
+	s.watermarkRoutes()
 	s.incidentRoutes()
 	s.schemaRoutes()
 	s.plainRoutes()

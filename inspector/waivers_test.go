@@ -156,3 +156,29 @@ func TestAReplayIsDeclaredOnceAndListed(t *testing.T) {
 		}
 	}
 }
+
+func TestTheWatermarksMovesAreToldPageByPageWithWhatItSteppedBackTo(t *testing.T) {
+	f := newFixture(t)
+	for i := range 5 {
+		f.store.moves = append(f.store.moves, store.WatermarkMove{
+			Stream: "orders", At: testStart.Add(time.Duration(i) * time.Minute), Watermark: testStart.Add(time.Duration(i) * time.Minute),
+			Previous: testStart.Add(time.Duration(i-1) * time.Minute), Reason: "advanced",
+		})
+	}
+	last := &f.store.moves[4]
+	last.Watermark, last.Reason = testStart, "late-data"
+	last.Blocked = &store.Blocked{Start: testStart, Edge: appAgent, State: store.Incomplete}
+	var got []api.WatermarkMove
+	query := "/api/v1/streams/orders/watermark/history?limit=2"
+	for next := ""; ; {
+		p := read[api.Page[api.WatermarkMove]](f, query+next)
+		got = append(got, p.Items...)
+		if p.Next == "" {
+			break
+		}
+		next = "&cursor=" + p.Next
+	}
+	if len(got) != 5 || got[1].Back || got[1].Reason != "advanced" || !got[4].Back || got[4].Reason != "late-data" || got[4].BlockedBy.Edge != "app..agent" {
+		t.Errorf("%+v", got)
+	}
+}

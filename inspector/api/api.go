@@ -297,6 +297,16 @@ type Watermark struct {
 	BlockedBy *Blocked   `json:"blockedBy,omitempty"`
 }
 
+// WatermarkMove says that the completeness watermark of a stream moved.
+type WatermarkMove struct {
+	At        time.Time  `json:"at"`
+	Watermark time.Time  `json:"watermark"`
+	Previous  *time.Time `json:"previous,omitempty" doc:"absent for the first"`
+	Back      bool       `json:"back,omitempty" doc:"it stepped back"`
+	Reason    string     `json:"reason" doc:"first, advanced, backfill, or the cause of the verdict that made it step back"`
+	BlockedBy *Blocked   `json:"blockedBy,omitempty" doc:"what it stood before"`
+}
+
 // Status is the health of the auditor itself.
 type Status struct {
 	Version            string     `json:"version"`
