@@ -52,7 +52,7 @@ type waiverInput struct {
 }
 
 func (s *Inspector) addWaiver(ctx context.Context, in *waiverInput) (*made[api.Waiver], error) {
-	hour, err := readHour(in.Hour)
+	hour, err := readKnownHour(in.Hour)
 	if err != nil {
 		return nil, err
 	}
@@ -233,12 +233,9 @@ func (s *Inspector) listHourWaivers(ctx context.Context, in *struct {
 	Hour string `path:"hour" doc:"in UTC, as 2026-11-22T05"`
 	PageParams
 }) (*answer[api.Page[api.Waiver]], error) {
-	hour, err := readHour(in.Hour)
+	hour, err := readKnownHour(in.Hour)
 	if err != nil {
 		return nil, err
-	}
-	if hour.Year() < 1970 || hour.Year() > 2100 {
-		return nil, fault("path.hour", "the year %d is not between 1970 and 2100", hour.Year())
 	}
 	return s.waiversIn(ctx, in.Stream, in.PageParams, hour, hour.Add(time.Hour))
 }
@@ -248,6 +245,15 @@ func (s *Inspector) listWaivers(ctx context.Context, in *struct {
 	PageParams
 }) (*answer[api.Page[api.Waiver]], error) {
 	return s.waiversIn(ctx, in.Stream, in.PageParams, time.Unix(0, 0).UTC(), s.Now().Add(time.Hour))
+}
+
+// readKnownHour reads an hour of which the store can know something.
+func readKnownHour(text string) (time.Time, error) {
+	hour, err := readHour(text)
+	if err == nil && (hour.Year() < 1971 || hour.Year() > 2100) {
+		err = fault("path.hour", "the year %d is not between 1971 and 2100", hour.Year())
+	}
+	return hour, err
 }
 
 func (s *Inspector) waiversIn(ctx context.Context, stream string, p PageParams, from, to time.Time) (*answer[api.Page[api.Waiver]], error) {

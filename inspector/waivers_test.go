@@ -92,6 +92,7 @@ func TestWrongWaiversAreRefusedWithTheirPath(t *testing.T) {
 		status           int
 		says             string
 	}{
+		{"an hour of long ago", "0001-01-01T00", `{}`, 400, "the year 1 is not between 1971 and 2100"},
 		{"no hour", "2026-11-22", `{}`, 400, "path.hour"},
 		{"a running hour", "2026-11-22T06", `{"edge":"app..agent","kind":"lost","all":true,"reason":"x"}`, 425, "runs until 2026-11-22T07:00:00Z"},
 		{"a future hour", "2026-11-23T06", `{"edge":"app..agent","kind":"lost","all":true,"reason":"x"}`, 400, "lies in the future"},

@@ -72,6 +72,10 @@ func TestAWaiverCoversWhatItNamesAndNothingFoundLater(t *testing.T) {
 	if v.State != store.Incomplete || v.Lost != 3 || v.Waived.Lost != 3 || !v.Good() || v.Revision != 2 || v.Cause != causeWaiver {
 		t.Fatalf("waived: %+v", v)
 	}
+	kept, err := s.store.Waivers(t.Context(), s.stream, time.Unix(0, 0), s.now)
+	if err != nil || len(kept) != 1 || kept[0].ID != id(1) || kept[0].Who != "ada" || kept[0].Count() != 3 || !kept[0].Windows[0].Start.Equal(five) || kept[0].Edge != appSink {
+		t.Fatalf("%v: kept is %+v", err, kept)
+	}
 	if mark := s.watermark(); !mark.Equal(five.Add(2 * time.Minute)) {
 		t.Fatalf("the watermark stands at %s though all that is lost is waived", mark)
 	}
