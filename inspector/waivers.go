@@ -28,8 +28,8 @@ const (
 	maxStrange   = 20      // UIDs named that cannot be waived
 	maxWaiver    = 4 << 20 // bytes of a body
 	maxUID       = 256     // bytes
-	waiverForms  = "lost, corrupt, rejected, duplicated, unplaced, unknown"
-	withoutNames = "unplaced, unknown"
+	waiverForms  = "lost, corrupt, rejected, duplicated, unplaced, unknown, no-traffic"
+	withoutNames = "unplaced, unknown, no-traffic"
 )
 
 func (s *Inspector) waiverRoutes() {
@@ -121,6 +121,8 @@ func checkResolution(ask *store.WaiverRequest, found *store.Resolution, known bo
 		return strangeUIDs(ask, found.Strange)
 	case len(found.Names) == 0 && ask.Scope == store.WaiveEmitter:
 		return fault("body.emitter", "emitter %s holds no window of hour %s on edge %s", ask.Emitter, hour, ask.Edge)
+	case len(found.Names) == 0 && ask.Kind == store.WaiveNoTraffic:
+		return fault("body.kind", "hour %s has events, or the stream does not expect any (expectTraffic)", hour)
 	case len(found.Names) == 0:
 		return fault("body.kind", "nothing is %s in hour %s on edge %s", ask.Kind, hour, ask.Edge)
 	}

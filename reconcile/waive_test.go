@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -209,5 +210,45 @@ func TestTheNumberOfAReplayIsGivenOnce(t *testing.T) {
 	found, err := s.EpochsOf(t.Context(), []string{"orders"})
 	if err != nil || len(found["orders"]) != callers || found["orders"][callers-1].Number != callers {
 		t.Errorf("%v: %+v", err, found)
+	}
+}
+
+func TestAnHourWithoutTrafficBarsACertificateUntilThatIsWaived(t *testing.T) {
+	s := newScene(t, appSink)
+	settings := store.DefaultSettings(s.stream)
+	settings.Edges, settings.ExpectTraffic = []store.Edge{appSink}, true
+	if err := s.store.PutSettings(t.Context(), settings, five); err != nil {
+		t.Fatal(err)
+	}
+	closed := func(hop string, n byte, after ...string) *wire.Report {
+		r := s.says(hop, n, 3700, after...)
+		r.State = wire.Closed
+		return r
+	}
+	s.hear(3710, s.says("app", 1, 0), s.says("sink", 2, 1, "app"), saw(s.says("app", 1, 5), -1, span(0, 0)), saw(s.says("sink", 2, 9, "app"), -1, span(0, 0)),
+		closed("app", 1), closed("sink", 2, "app"))
+	hour := func() store.Hour {
+		t.Helper()
+		one, _, err := NewReader(s.store).HourOfEdge(t.Context(), s.stream, five, nil, s.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := NewReader(s.store).Hours(t.Context(), []string{s.stream}, five, five.Add(time.Hour), s.now)
+		if err != nil || len(all) != 1 || !slices.Equal(all[0].Bars, one.Bars) {
+			t.Fatalf("%v: the list says %+v, the hour %+v", err, all, one)
+		}
+		return one
+	}
+	if h := hour(); h.State != store.Complete || !slices.Equal(h.Bars, []string{noTraffic}) {
+		t.Fatalf("an hour without traffic is %s, barred by %v", h.State, h.Bars)
+	}
+	if found := s.waive(1, store.WaiveNoTraffic); len(found.Names) != 1 {
+		t.Fatalf("waived: %+v", found)
+	}
+	if h := hour(); len(h.Bars) != 0 {
+		t.Fatalf("waived, and barred by %v", h.Bars)
+	}
+	if again := s.resolve(store.WaiveNoTraffic); len(again.Standing) != 1 {
+		t.Fatalf("%+v", again)
 	}
 }
