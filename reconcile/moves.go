@@ -85,9 +85,10 @@ func (m *moving) stepBack(verdicts []store.Verdict) {
 	}
 }
 
-// advanceMarks carries the marks on over the windows that are good, each time some more of them.
+// advanceMarks carries the marks on over the windows that are good, each time some more of them: mostly there is one, and after a backfill many.
 func (p *pass) advanceMarks(ctx context.Context, marks map[string]*moving) error {
-	for some := 2; ; some = min(4*some, 512) {
+	most := max(2, 4*chunkWindows/max(1, len(marks)))
+	for some := 2; ; some = min(4*some, most) {
 		var keys []store.WindowKey
 		ahead := map[string][]time.Time{}
 		for stream, m := range marks {
