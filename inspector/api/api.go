@@ -271,6 +271,7 @@ type Hour struct {
 	Late              uint64     `json:"late"`
 	Replayed          uint64     `json:"replayed,omitempty"`
 	Waived            *Waived    `json:"waived,omitempty" doc:"of the counts: what people waived"`
+	Good              bool       `json:"good" doc:"complete, or all that keeps it from that is waived"`
 	Certified         bool       `json:"certified"`
 	Certifiable       bool       `json:"certifiable" doc:"nothing stands in the way of a certificate"`
 	Bars              []string   `json:"bars,omitempty" doc:"what stands in the way of a certificate: edges-not-set, running, settling, unknown, lost, corrupt, rejected, duplicated, unplaced, no-traffic"`
