@@ -50,7 +50,7 @@ func hourOf(h store.Hour) api.Hour {
 		Produced: h.Produced, Expected: h.Expected, Delivered: h.Delivered, Lost: h.Lost, Pending: h.Pending,
 		Duplicated: h.Duplicated, Redelivered: h.Redelivered, Unexpected: h.Unexpected, Corrupt: h.Corrupt, Invalid: h.Invalid,
 		Filtered: h.Filtered, Rejected: h.Rejected, Skewed: h.Skewed, Unplaced: h.Unplaced, Late: h.Late, Replayed: h.Replayed,
-		Waived: waivedOf(h.Waived), Certifiable: len(h.Bars) == 0, Bars: h.Bars,
+		Waived: waivedOf(h.Waived), Good: h.Good == store.Complete, Certifiable: len(h.Bars) == 0, Bars: h.Bars,
 		NextCertifiableAt: some(h.Next),
 	}
 }

@@ -151,6 +151,7 @@ type memory struct {
 	waivers    []store.Waiver
 	marked     []store.Waiver
 	epochs     []store.Epoch
+	moves      []store.WatermarkMove
 	hops       []store.HopSummary
 	quarantine []store.Quarantined
 	latencies  map[store.LatencyKey]latency.Histogram
@@ -213,6 +214,11 @@ func (m *memory) AddEpoch(_ context.Context, e store.Epoch) (store.Epoch, error)
 
 func (m *memory) EpochsOf(_ context.Context, streams []string) (map[string][]store.Epoch, error) {
 	return map[string][]store.Epoch{streams[0]: m.epochs}, m.err
+}
+
+func (m *memory) Watermarks(_ context.Context, _ string, from, to time.Time, limit int) ([]store.WatermarkMove, error) {
+	found := slices.DeleteFunc(slices.Clone(m.moves), func(w store.WatermarkMove) bool { return w.At.Before(from) || !w.At.Before(to) })
+	return found[:min(limit, len(found))], m.err
 }
 
 func (m *memory) HasSource(_ context.Context, _ string, source wire.UID) (bool, error) {

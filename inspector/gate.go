@@ -60,7 +60,7 @@ func (s *Inspector) getCertificate(ctx context.Context, in *gateInput) (*entry, 
 	if err != nil {
 		return nil, err
 	}
-	if bad := settledBars(h.Bars); len(bad) > 0 {
+	if bad := h.SettledBars(); len(bad) > 0 {
 		return nil, barredProblem(&h, bad)
 	}
 	p := notFound("hour %s of %s is not certified yet: %s", in.Hour, in.Stream, notYet(&h))
@@ -94,19 +94,14 @@ func revokedProblem(in *gateInput, last *store.Certificate) *problem {
 // notYet says what an hour without a certificate waits for.
 func notYet(h *store.Hour) string {
 	switch {
-	case slices.Contains(h.Bars, "running"):
+	case slices.Contains(h.Bars, store.BarRunning):
 		return "it runs until " + stamp(h.Start.Add(time.Hour))
-	case slices.Contains(h.Bars, "settling"):
+	case slices.Contains(h.Bars, store.BarSettling):
 		return "it is settling"
 	case len(h.Bars) > 0:
 		return barText(h, h.Bars[0])
 	}
 	return "it is complete, and nobody has asked for its certificate (\"rollcall certify\", or certify.auto in the stream's settings)"
-}
-
-// settledBars leaves out what time alone may take away, and what says nothing of the hour.
-func settledBars(bars []string) []string {
-	return slices.DeleteFunc(slices.Clone(bars), func(bar string) bool { return bar == "running" || bar == "settling" || bar == "edges-not-set" })
 }
 
 // barredProblem says what stands in the way of a certificate.
@@ -137,13 +132,13 @@ func barText(h *store.Hour, bar string) string {
 	switch bar {
 	case "unknown":
 		return "some of it is unknown: nobody can say that nothing is missing"
-	case "edges-not-set":
+	case store.BarEdges:
 		return "the stream's settings name no edges, and an edge nobody ever reported cannot be discovered: set edges"
 	case "no-traffic":
 		return "it has no event at all, and the stream expects traffic"
-	case "running":
+	case store.BarRunning:
 		return "it still runs"
-	case "settling":
+	case store.BarSettling:
 		return "it is settling"
 	}
 	return bar
@@ -168,7 +163,7 @@ func (s *Inspector) issueCertificate(ctx context.Context, in *gateInput) (*entry
 		return nil, s.issueProblem(in, err)
 	}
 	h := &issue.Hour
-	switch bad := settledBars(h.Bars); {
+	switch bad := h.SettledBars(); {
 	case issue.Action == actionRevoke || len(bad) > 0:
 		return nil, barredProblem(h, bad)
 	case len(h.Bars) > 0 && !issue.Stands():
@@ -183,8 +178,8 @@ func (s *Inspector) issueCertificate(ctx context.Context, in *gateInput) (*entry
 
 // earlyProblem answers for an hour of which time will tell, or whose stream has no edges.
 func (s *Inspector) earlyProblem(h *store.Hour) *problem {
-	if slices.Contains(h.Bars, "edges-not-set") {
-		return barredProblem(h, []string{"edges-not-set"})
+	if slices.Contains(h.Bars, store.BarEdges) {
+		return barredProblem(h, []string{store.BarEdges})
 	}
 	p := newProblem(http.StatusTooEarly, "hour %s of %s cannot be certified yet: %s", h.Start.UTC().Format(hourForm), h.Stream, notYet(h))
 	wait := time.Second

@@ -51,6 +51,7 @@ var rules = map[string]access.Role{
 	"GET /api/v1/streams/:stream/latency":                 access.Viewer,
 	"GET /api/v1/streams/:stream/objectives":              access.Viewer,
 	"GET /api/v1/streams/:stream/watermark":               access.Viewer,
+	"GET /api/v1/streams/:stream/watermark/history":       access.Viewer,
 	"GET /api/v1/streams/:stream/windows":                 access.Viewer,
 	"GET /api/v1/streams/:stream/windows/:start":          access.Viewer,
 	"GET /api/v1/streams/:stream/windows/:start/evidence": access.Viewer,

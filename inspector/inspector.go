@@ -92,6 +92,7 @@ type Store interface {
 	Closings
 	Waivers
 	Epochs
+	Watermarks
 	Incidents
 	Latencies
 	Schemas
@@ -215,6 +216,7 @@ func (s *Inspector) routes() {
 	s.hourRoutes()
 	s.waiverRoutes()
 	s.epochRoutes()
+	s.watermarkRoutes()
 	s.incidentRoutes()
 	s.schemaRoutes()
 	s.certificateRoutes()

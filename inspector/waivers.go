@@ -28,8 +28,8 @@ const (
 	maxStrange   = 20      // UIDs named that cannot be waived
 	maxWaiver    = 4 << 20 // bytes of a body
 	maxUID       = 256     // bytes
-	waiverForms  = "lost, corrupt, rejected, duplicated, unplaced, unknown"
-	withoutNames = "unplaced, unknown"
+	waiverForms  = "lost, corrupt, rejected, duplicated, unplaced, unknown, no-traffic"
+	withoutNames = "unplaced, unknown, no-traffic"
 )
 
 func (s *Inspector) waiverRoutes() {
@@ -52,7 +52,7 @@ type waiverInput struct {
 }
 
 func (s *Inspector) addWaiver(ctx context.Context, in *waiverInput) (*made[api.Waiver], error) {
-	hour, err := readHour(in.Hour)
+	hour, err := readKnownHour(in.Hour)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +121,8 @@ func checkResolution(ask *store.WaiverRequest, found *store.Resolution, known bo
 		return strangeUIDs(ask, found.Strange)
 	case len(found.Names) == 0 && ask.Scope == store.WaiveEmitter:
 		return fault("body.emitter", "emitter %s holds no window of hour %s on edge %s", ask.Emitter, hour, ask.Edge)
+	case len(found.Names) == 0 && ask.Kind == store.WaiveNoTraffic:
+		return fault("body.kind", "hour %s has events, or the stream does not expect any (expectTraffic)", hour)
 	case len(found.Names) == 0:
 		return fault("body.kind", "nothing is %s in hour %s on edge %s", ask.Kind, hour, ask.Edge)
 	}
@@ -233,12 +235,9 @@ func (s *Inspector) listHourWaivers(ctx context.Context, in *struct {
 	Hour string `path:"hour" doc:"in UTC, as 2026-11-22T05"`
 	PageParams
 }) (*answer[api.Page[api.Waiver]], error) {
-	hour, err := readHour(in.Hour)
+	hour, err := readKnownHour(in.Hour)
 	if err != nil {
 		return nil, err
-	}
-	if hour.Year() < 1970 || hour.Year() > 2100 {
-		return nil, fault("path.hour", "the year %d is not between 1970 and 2100", hour.Year())
 	}
 	return s.waiversIn(ctx, in.Stream, in.PageParams, hour, hour.Add(time.Hour))
 }
@@ -248,6 +247,15 @@ func (s *Inspector) listWaivers(ctx context.Context, in *struct {
 	PageParams
 }) (*answer[api.Page[api.Waiver]], error) {
 	return s.waiversIn(ctx, in.Stream, in.PageParams, time.Unix(0, 0).UTC(), s.Now().Add(time.Hour))
+}
+
+// readKnownHour reads an hour of which the store can know something.
+func readKnownHour(text string) (time.Time, error) {
+	hour, err := readHour(text)
+	if err == nil && (hour.Year() < 1971 || hour.Year() > 2100) {
+		err = fault("path.hour", "the year %d is not between 1971 and 2100", hour.Year())
+	}
+	return hour, err
 }
 
 func (s *Inspector) waiversIn(ctx context.Context, stream string, p PageParams, from, to time.Time) (*answer[api.Page[api.Waiver]], error) {

@@ -92,6 +92,7 @@ func TestWrongWaiversAreRefusedWithTheirPath(t *testing.T) {
 		status           int
 		says             string
 	}{
+		{"an hour of long ago", "0001-01-01T00", `{}`, 400, "the year 1 is not between 1971 and 2100"},
 		{"no hour", "2026-11-22", `{}`, 400, "path.hour"},
 		{"a running hour", "2026-11-22T06", `{"edge":"app..agent","kind":"lost","all":true,"reason":"x"}`, 425, "runs until 2026-11-22T07:00:00Z"},
 		{"a future hour", "2026-11-23T06", `{"edge":"app..agent","kind":"lost","all":true,"reason":"x"}`, 400, "lies in the future"},
@@ -154,5 +155,31 @@ func TestAReplayIsDeclaredOnceAndListed(t *testing.T) {
 		if w := f.ask("POST", "/api/v1/streams/orders/epochs", body); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), says) {
 			t.Errorf("%s: %d %s", body, w.Code, w.Body)
 		}
+	}
+}
+
+func TestTheWatermarksMovesAreToldPageByPageWithWhatItSteppedBackTo(t *testing.T) {
+	f := newFixture(t)
+	for i := range 5 {
+		f.store.moves = append(f.store.moves, store.WatermarkMove{
+			Stream: "orders", At: testStart.Add(time.Duration(i) * time.Minute), Watermark: testStart.Add(time.Duration(i) * time.Minute),
+			Previous: testStart.Add(time.Duration(i-1) * time.Minute), Reason: "advanced",
+		})
+	}
+	last := &f.store.moves[4]
+	last.Watermark, last.Reason = testStart, "late-data"
+	last.Blocked = &store.Blocked{Start: testStart, Edge: appAgent, State: store.Incomplete}
+	var got []api.WatermarkMove
+	query := "/api/v1/streams/orders/watermark/history?limit=2"
+	for next := ""; ; {
+		p := read[api.Page[api.WatermarkMove]](f, query+next)
+		got = append(got, p.Items...)
+		if p.Next == "" {
+			break
+		}
+		next = "&cursor=" + p.Next
+	}
+	if len(got) != 5 || got[1].Back || got[1].Reason != "advanced" || !got[4].Back || got[4].Reason != "late-data" || got[4].BlockedBy.Edge != "app..agent" {
+		t.Errorf("%+v", got)
 	}
 }

@@ -148,6 +148,16 @@ func (w *work) unexamined() (ended, running []time.Time) {
 	return ended, running
 }
 
+// examined is the instant up to which the stream is examined once its derived windows are judged.
+func (w *work) examined() time.Time {
+	n := len(w.derived)
+	if n == 0 {
+		return w.progress.Examined
+	}
+	last := w.derived[n-1]
+	return last.Add(time.Duration(w.settings.Seconds(last)) * time.Second)
+}
+
 // groups parts the streams into one group that needs only recent history and the others one by one.
 func (p *pass) groups() [][]*work {
 	var near []*work

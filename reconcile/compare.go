@@ -71,6 +71,10 @@ func foreignPart(one *store.ForeignEvent, epochs epochsOf) *part {
 	for i := range one.Counts {
 		f := &one.Counts[i]
 		t := p.of(f.Hop)
+		if f.Closed {
+			t.closedSeen = roaring.BitmapOf(0)
+			continue
+		}
 		for k, n := range f.Kinds {
 			if n > 0 {
 				t.kinds[k], t.kinds[wire.Seen] = roaring.BitmapOf(0), roaring.BitmapOf(0)
@@ -82,7 +86,6 @@ func foreignPart(one *store.ForeignEvent, epochs epochsOf) *part {
 		if f.Kinds[wire.Seen] > 1 {
 			t.twice = roaring.BitmapOf(0)
 		}
-		t.closedSeen = t.kinds[wire.Seen] // when it came is not kept, so it is never called late
 	}
 	return p
 }

@@ -51,7 +51,7 @@ func (r *Reader) Hours(ctx context.Context, streams []string, from, to, now time
 			hours = append(hours, rollUp(start, sums, lacking(all, settings[stream]), p, settings[stream], firstEdge(hops[stream], settings[stream]), now))
 		}
 	}
-	return hours, nil
+	return hours, dropWaivedBars(ctx, r.store, hours)
 }
 
 func ceilHour(t time.Time) time.Time {
@@ -244,7 +244,9 @@ func (r *Reader) appraise(ctx context.Context, stream string, hour time.Time, ed
 		worsen(&h, store.Open)
 	}
 	h.Next, h.Bars = nextGood(&h, end.Add(s.Grace)), bars(&h, &s)
-	return appraisal{h, s, all}, nil
+	one := []store.Hour{h}
+	err = dropWaivedBars(ctx, r.store, one)
+	return appraisal{one[0], s, all}, err
 }
 
 // goodState is the verdict's state, and complete where all that keeps it from that is waived.
@@ -261,54 +263,6 @@ func heldState(v *store.Verdict) store.State {
 		return store.Complete
 	}
 	return goodState(v)
-}
-
-// What stands in the way of a certificate beside the kinds of what is bad.
-const (
-	barEdges    = "edges-not-set" // an edge nobody ever reported cannot be discovered
-	barRunning  = "running"
-	barSettling = "settling"
-	barUnknown  = "unknown"
-)
-
-// bars are what stands in the way of a certificate of the hour, by code.
-func bars(h *store.Hour, s *store.Settings) []string {
-	var all []string
-	add := func(code string, is bool) {
-		if is && !slices.Contains(s.Allow, code) {
-			all = append(all, code)
-		}
-	}
-	if len(s.Edges) == 0 {
-		all = append(all, barEdges)
-	}
-	switch h.Held {
-	case store.Open:
-		all = append(all, barRunning)
-	case store.Settling:
-		all = append(all, barSettling)
-	case store.Unknown:
-		all = append(all, barUnknown)
-	}
-	add("lost", h.Lost > h.Waived.Lost)
-	add("corrupt", h.Corrupt > h.Waived.Corrupt)
-	add("rejected", h.Rejected > h.Waived.Rejected)
-	add("duplicated", h.Duplicated > h.Waived.Duplicated)
-	add("unplaced", h.Unplaced > h.Waived.Unplaced)
-	add("no-traffic", s.ExpectTraffic && h.Produced == 0)
-	return all
-}
-
-// sameStart returns the verdicts of the window that the i-th one is of; all is in the order of starts.
-func sameStart(all []store.Verdict, i int) []store.Verdict {
-	from, to := i, i+1
-	for from > 0 && all[from-1].Start.Equal(all[i].Start) {
-		from--
-	}
-	for to < len(all) && all[to].Start.Equal(all[i].Start) {
-		to++
-	}
-	return all[from:to]
 }
 
 // blank says whether an hour has a window that has no edge, so that nothing was compared.

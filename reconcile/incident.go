@@ -153,7 +153,7 @@ func (e *evidence) incidentOf(r *rule, edge store.Edge, run []badWindow) store.I
 		i.Since, i.Version = later(good, last.end().Add(bridge)), i.Version+1 // the same windows go on no more
 	}
 	if i.Text = lineOf(&i, worst); i.Bad == 0 && slices.ContainsFunc(run, func(w badWindow) bool { return w.excused }) {
-		i.Text += ", or what is was waived"
+		i.Text += ", or waived"
 	}
 	if !required {
 		i.Text += ", since the edge is not required"

@@ -93,7 +93,7 @@ func (i *Issuer) issue(ctx context.Context, stream string, hour time.Time, who s
 		return looked.outcome(entry), nil
 	}
 	after, err := i.reader.appraise(ctx, stream, hour, nil, i.now())
-	if err != nil || len(settledBars(after.hour.Bars)) > 0 {
+	if err != nil || len(after.hour.SettledBars()) > 0 {
 		return i.Follow(ctx, stream, hour)
 	}
 	return looked.outcome(entry), nil
@@ -165,7 +165,7 @@ func (l *look) certifiable(asked bool) bool {
 
 // decide says what is to be done by what stands in the way.
 func (l *look) decide(asked bool) {
-	switch settled := settledBars(l.hour.Bars); {
+	switch settled := l.hour.SettledBars(); {
 	case l.stands() && len(settled) > 0:
 		l.action, l.reason = certificate.Revoke, reasonOf(&l.hour, settled)
 	case l.stands() || !l.certifiable(asked):
@@ -189,17 +189,6 @@ func (i *Issuer) compare(ctx context.Context, l *look) error {
 		l.action, l.reason = certificate.Supersede, what
 	}
 	return nil
-}
-
-// settledBars leaves out what time alone may take away, and what says nothing of the hour.
-func settledBars(bars []string) []string {
-	var settled []string
-	for _, bar := range bars {
-		if bar != barRunning && bar != barSettling && bar != barEdges {
-			settled = append(settled, bar)
-		}
-	}
-	return settled
 }
 
 // reasonOf says in words what is bad about an hour.

@@ -26,6 +26,7 @@ type Store interface {
 	SetProgress(ctx context.Context, progress []store.Progress, now time.Time) error
 	historyStore
 	contentStore
+	moveStore
 	IncidentStore
 }
 
@@ -124,6 +125,9 @@ func (p *pass) judge(ctx context.Context, group []*work) error {
 		return err
 	}
 	if err := p.callOut(ctx, group, before); err != nil {
+		return err
+	}
+	if err := p.noteMoves(ctx, group, histories, before); err != nil {
 		return err
 	}
 	return p.advance(ctx, group, before)
@@ -297,10 +301,7 @@ func (p *pass) advance(ctx context.Context, group []*work, standing map[store.Wi
 			}
 		}
 		old, next = append(old, w.marks...), append(next, w.later...)
-		if n := len(w.derived); n > 0 {
-			last := w.derived[n-1]
-			w.progress.Examined = last.Add(time.Duration(w.settings.Seconds(last)) * time.Second)
-		}
+		w.progress.Examined = w.examined()
 		w.progress.Stream = w.stream
 		if w.progress.Earliest.IsZero() {
 			continue

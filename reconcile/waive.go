@@ -62,6 +62,9 @@ func (v *resolver) resolve(ctx context.Context, s contentStore, verdicts []store
 			windows[w.key()] = w
 		}
 	}
+	if v.Kind == store.WaiveNoTraffic && v.k.settings.ExpectTraffic && !slices.ContainsFunc(verdicts, func(one store.Verdict) bool { return one.Produced > 0 }) {
+		v.add(v.Hour, store.WaivedName{Name: noTraffic}, 1)
+	}
 	return v.addEvents(ctx, s, windows, set)
 }
 
@@ -180,7 +183,7 @@ func (w *waived) covers(n *store.WaivedName) bool {
 		return false
 	case n.Kind == store.WaiveUnplaced:
 		return n.Count <= w.unplaced
-	case n.Kind == store.WaiveUnknown:
+	case n.Kind == store.WaiveUnknown, n.Kind == store.WaiveNoTraffic:
 		return w.holders[n.Name]
 	case n.Name != "":
 		return w.foreign[set][n.Name]

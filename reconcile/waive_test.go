@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -71,6 +72,10 @@ func TestAWaiverCoversWhatItNamesAndNothingFoundLater(t *testing.T) {
 	v := s.verdict(0, "app", "sink")
 	if v.State != store.Incomplete || v.Lost != 3 || v.Waived.Lost != 3 || !v.Good() || v.Revision != 2 || v.Cause != causeWaiver {
 		t.Fatalf("waived: %+v", v)
+	}
+	kept, err := s.store.Waivers(t.Context(), s.stream, time.Unix(0, 0), s.now)
+	if err != nil || len(kept) != 1 || kept[0].ID != id(1) || kept[0].Who != "ada" || kept[0].Count() != 3 || !kept[0].Windows[0].Start.Equal(five) || kept[0].Edge != appSink {
+		t.Fatalf("%v: kept is %+v", err, kept)
 	}
 	if mark := s.watermark(); !mark.Equal(five.Add(2 * time.Minute)) {
 		t.Fatalf("the watermark stands at %s though all that is lost is waived", mark)
@@ -205,5 +210,45 @@ func TestTheNumberOfAReplayIsGivenOnce(t *testing.T) {
 	found, err := s.EpochsOf(t.Context(), []string{"orders"})
 	if err != nil || len(found["orders"]) != callers || found["orders"][callers-1].Number != callers {
 		t.Errorf("%v: %+v", err, found)
+	}
+}
+
+func TestAnHourWithoutTrafficBarsACertificateUntilThatIsWaived(t *testing.T) {
+	s := newScene(t, appSink)
+	settings := store.DefaultSettings(s.stream)
+	settings.Edges, settings.ExpectTraffic = []store.Edge{appSink}, true
+	if err := s.store.PutSettings(t.Context(), settings, five); err != nil {
+		t.Fatal(err)
+	}
+	closed := func(hop string, n byte, after ...string) *wire.Report {
+		r := s.says(hop, n, 3700, after...)
+		r.State = wire.Closed
+		return r
+	}
+	s.hear(3710, s.says("app", 1, 0), s.says("sink", 2, 1, "app"), saw(s.says("app", 1, 5), -1, span(0, 0)), saw(s.says("sink", 2, 9, "app"), -1, span(0, 0)),
+		closed("app", 1), closed("sink", 2, "app"))
+	hour := func() store.Hour {
+		t.Helper()
+		one, _, err := NewReader(s.store).HourOfEdge(t.Context(), s.stream, five, nil, s.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := NewReader(s.store).Hours(t.Context(), []string{s.stream}, five, five.Add(time.Hour), s.now)
+		if err != nil || len(all) != 1 || !slices.Equal(all[0].Bars, one.Bars) {
+			t.Fatalf("%v: the list says %+v, the hour %+v", err, all, one)
+		}
+		return one
+	}
+	if h := hour(); h.State != store.Complete || !slices.Equal(h.Bars, []string{noTraffic}) {
+		t.Fatalf("an hour without traffic is %s, barred by %v", h.State, h.Bars)
+	}
+	if found := s.waive(1, store.WaiveNoTraffic); len(found.Names) != 1 {
+		t.Fatalf("waived: %+v", found)
+	}
+	if h := hour(); len(h.Bars) != 0 {
+		t.Fatalf("waived, and barred by %v", h.Bars)
+	}
+	if again := s.resolve(store.WaiveNoTraffic); len(again.Standing) != 1 {
+		t.Fatalf("%+v", again)
 	}
 }

@@ -40,7 +40,7 @@ func (w *waived) add(n *store.WaivedName) {
 	switch {
 	case n.Kind == store.WaiveUnplaced:
 		w.unplaced = max(w.unplaced, n.Count)
-	case n.Kind == store.WaiveUnknown:
+	case n.Kind == store.WaiveUnknown, n.Kind == store.WaiveNoTraffic:
 		w.holders[n.Name] = true
 	case !named: // of a later version: it covers nothing here
 	case n.Name != "":

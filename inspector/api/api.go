@@ -271,6 +271,7 @@ type Hour struct {
 	Late              uint64     `json:"late"`
 	Replayed          uint64     `json:"replayed,omitempty"`
 	Waived            *Waived    `json:"waived,omitempty" doc:"of the counts: what people waived"`
+	Good              bool       `json:"good" doc:"complete, or all that keeps it from that is waived"`
 	Certified         bool       `json:"certified"`
 	Certifiable       bool       `json:"certifiable" doc:"nothing stands in the way of a certificate"`
 	Bars              []string   `json:"bars,omitempty" doc:"what stands in the way of a certificate: edges-not-set, running, settling, unknown, lost, corrupt, rejected, duplicated, unplaced, no-traffic"`
@@ -295,6 +296,16 @@ type Blocked struct {
 type Watermark struct {
 	Watermark *time.Time `json:"watermark,omitempty"`
 	BlockedBy *Blocked   `json:"blockedBy,omitempty"`
+}
+
+// WatermarkMove says that the completeness watermark of a stream moved.
+type WatermarkMove struct {
+	At        time.Time  `json:"at"`
+	Watermark time.Time  `json:"watermark"`
+	Previous  *time.Time `json:"previous,omitempty" doc:"absent for the first"`
+	Back      bool       `json:"back,omitempty" doc:"it stepped back"`
+	Reason    string     `json:"reason" doc:"first, advanced, backfill, or the cause of the verdict that made it step back"`
+	BlockedBy *Blocked   `json:"blockedBy,omitempty" doc:"what it stood before"`
 }
 
 // Status is the health of the auditor itself.

@@ -5,7 +5,7 @@ import "time"
 // WaiverRequest says what of an hour and edge is to stand in nobody's way, and why. One of UIDs, All and Emitter is given.
 type WaiverRequest struct {
 	Edge    string   `json:"edge" doc:"as app..agent"`
-	Kind    string   `json:"kind" enum:"lost,corrupt,rejected,duplicated,unplaced,unknown" doc:"unknown: what holds the windows that are unknown"`
+	Kind    string   `json:"kind" enum:"lost,corrupt,rejected,duplicated,unplaced,unknown,no-traffic" doc:"unknown: what holds the windows that are unknown"`
 	UIDs    []string `json:"uids,omitempty" doc:"the events, at most 10000; not of unplaced and unknown"`
 	All     bool     `json:"all,omitempty" doc:"all that is of the kind now; what is found later is not covered"`
 	Emitter string   `json:"emitter,omitempty" doc:"of unknown: the emitter that holds the windows"`
@@ -25,7 +25,7 @@ type Waiver struct {
 	Stream  string         `json:"stream"`
 	Hour    string         `json:"hour" doc:"2026-11-22T05"`
 	Edge    string         `json:"edge"`
-	Kind    string         `json:"kind" enum:"lost,corrupt,rejected,duplicated,unplaced,unknown"`
+	Kind    string         `json:"kind" enum:"lost,corrupt,rejected,duplicated,unplaced,unknown,no-traffic"`
 	Scope   string         `json:"scope" enum:"uids,all,emitter" doc:"how what it covers was asked for"`
 	Emitter string         `json:"emitter,omitempty"`
 	Reason  string         `json:"reason"`

@@ -63,6 +63,7 @@ type commands struct {
 	Samples    samples       `cmd:"" help:"Show events that broke their schema, masked."`
 	Trace      trace         `cmd:"" help:"Say which hops saw one event."`
 	Hours      hours         `cmd:"" help:"List streams by hour."`
+	Watermark  watermark     `cmd:"" help:"Say up to when every window of a stream is complete or waived, or how that moved."`
 	Objectives objectives    `cmd:"" help:"List how the objectives of streams stand, and how fast their budgets burn."`
 	Incidents  incidents     `cmd:"" help:"List what people were called for, or should be."`
 	Ack        ack           `cmd:"" help:"Say that you look after an incident."`

@@ -23,7 +23,7 @@ type waiveAdd struct {
 	Stream   string   `arg:"" help:"The stream."`
 	Hour     hour     `arg:"" help:"The hour in UTC, as 2026-11-22T05."`
 	Edge     string   `required:"" help:"The edge, as app..agent." placeholder:"A..B"`
-	Kind     string   `required:"" enum:"lost,corrupt,rejected,duplicated,unplaced,unknown" help:"What is waived: ${enum}; unknown is what holds the windows that are unknown." placeholder:"KIND"`
+	Kind     string   `required:"" enum:"lost,corrupt,rejected,duplicated,unplaced,unknown,no-traffic" help:"What is waived: ${enum}; unknown is what holds the windows that are unknown." placeholder:"KIND"`
 	UID      []string `name:"uid" help:"An event; may be given more than once." placeholder:"UID"`
 	UIDsFrom string   `name:"uids-from" help:"File with one UID a line; - reads standard input." placeholder:"FILE"`
 	All      bool     `help:"All that is of the kind now. What is found later is not covered."`
@@ -59,8 +59,11 @@ func (c *waiveAdd) Run(s *session) error {
 
 func (s *session) printWaived(w api.Waiver) error {
 	what := plural(w.Count, w.Kind+" event", w.Kind+" events")
-	if w.Kind == "unknown" {
+	switch w.Kind {
+	case "unknown":
 		what = plural(w.Count, "holder", "holders") + " of unknown windows"
+	case "no-traffic":
+		what = "no event"
 	}
 	return s.say("Waived in %s, hour %s, edge %s: %s in %s, by %s: %s", w.Stream, w.Hour, w.Edge, what,
 		plural(uint64(len(w.Windows)), "window", "windows"), w.Who, w.Reason)

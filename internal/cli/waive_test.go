@@ -103,3 +103,26 @@ func TestReportsAreSentUnderTheEpochOfAReplay(t *testing.T) {
 		t.Errorf("exit code %d, %v: %+v", got.code, err, batch)
 	}
 }
+
+func TestTheWatermarkIsToldWithWhatHoldsIt(t *testing.T) {
+	before, held := minute.Add(-time.Minute), &api.Blocked{Window: minute, Edge: "app..agent", State: "incomplete", Reasons: []api.Reason{{Text: "2 of 9 are missing"}}}
+	s := server(t, map[string]http.HandlerFunc{
+		"GET /streams/orders/watermark": func(w http.ResponseWriter, _ *http.Request) {
+			answer(w, http.StatusOK, api.Watermark{Watermark: &minute, BlockedBy: held})
+		},
+		"GET /streams/orders/watermark/history": pages(
+			api.WatermarkMove{At: minute, Watermark: minute, Previous: &before, Reason: "advanced"},
+			api.WatermarkMove{At: minute, Watermark: before, Previous: &minute, Back: true, Reason: "late-data", BlockedBy: held}),
+	})
+	got := run(t, s, "watermark", "orders")
+	if want := "orders is complete, or waived, until 2026-11-22T05:09:00Z; window 2026-11-22T05:09:00Z is incomplete on app..agent: 2 of 9 are missing.\n"; got.out != want || got.code != Bad {
+		t.Errorf("exit code %d: %s%s", got.code, got.out, got.failed)
+	}
+	got = run(t, s, "watermark", "orders", "--history")
+	want := "AT                    WATERMARK             BY     WHY        BEFORE\n" +
+		"2026-11-22T05:09:00Z  2026-11-22T05:09:00Z  1m0s   advanced   -\n" +
+		"2026-11-22T05:09:00Z  2026-11-22T05:08:00Z  -1m0s  late-data  app..agent 2026-11-22T05:09:00Z incomplete\n"
+	if diff := cmp.Diff(want, got.out); diff != "" || got.code != Good {
+		t.Errorf("exit code %d\n%s%s", got.code, diff, got.failed)
+	}
+}

@@ -31,6 +31,7 @@ type memory struct {
 	byEmitter map[store.RollKey]map[wire.UID]*roaring.Bitmap
 	announced map[store.WindowKey][]store.Announced
 	schemas   map[string]map[store.SchemaOutcome]uint64
+	moves     map[string]store.WatermarkMove
 	closings  map[string][]store.Closing
 	marks     map[uint64]store.Mark
 	progress  map[string]store.Progress
@@ -253,6 +254,30 @@ func (m *memory) Settings(_ context.Context, streams []string) (map[string]store
 
 func (m *memory) EpochsOf(context.Context, []string) (map[string][]store.Epoch, error) {
 	return nil, nil
+}
+
+func (m *memory) LastWatermarks(_ context.Context, streams []string, _ time.Time) (map[string]store.WatermarkMove, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := map[string]store.WatermarkMove{}
+	for _, name := range streams {
+		if move, known := m.moves[name]; known {
+			found[name] = move
+		}
+	}
+	return found, nil
+}
+
+func (m *memory) AddWatermarks(_ context.Context, moves []store.WatermarkMove) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, move := range moves {
+		if m.moves == nil {
+			m.moves = map[string]store.WatermarkMove{}
+		}
+		m.moves[move.Stream] = move
+	}
+	return nil
 }
 
 func (m *memory) WaivedOf(context.Context, []store.WindowKey) (map[store.WindowKey][]store.WaivedName, error) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -16,6 +17,18 @@ type Issue struct {
 
 // Stands says whether the hour has a certificate that holds.
 func (i *Issue) Stands() bool { return i.Last != nil && i.Last.Action != "revoke" }
+
+// What stands in the way of a certificate of an hour and says nothing bad of it.
+const (
+	BarEdges    = "edges-not-set" // an edge nobody ever reported cannot be discovered
+	BarRunning  = "running"
+	BarSettling = "settling"
+)
+
+// SettledBars are what stands in the way of a certificate, but for what time alone may take away and what says nothing of the hour.
+func (h *Hour) SettledBars() []string {
+	return slices.DeleteFunc(slices.Clone(h.Bars), func(bar string) bool { return bar == BarEdges || bar == BarRunning || bar == BarSettling })
+}
 
 const selectLastCertificate = `
 SELECT ` + certificateColumns + `

@@ -153,7 +153,7 @@ ORDER BY stream, start, hop, emitter`
 const selectForeignTrace = `
 SELECT stream, start, hop, emitter, max(count), max(corrupt), max(invalid), max(filtered), max(rejected), max(skewed)
 FROM uid_counts
-WHERE uid = {uid:String}
+WHERE uid = {uid:String} AND emitter != toUUID('00000000-0000-0000-0000-000000000000')
 GROUP BY stream, start, hop, epoch, emitter
 ORDER BY stream, start, hop, emitter`
 

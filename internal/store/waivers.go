@@ -58,10 +58,10 @@ func waiverRow(w *Waiver) []any {
 const selectWaivers = `
 SELECT id, stream, hour, edge_from, edge_to, kind, scope, emitter, reason, ticket, who, made_at, windows, counts
 FROM waivers
-WHERE stream = {stream:String} AND hour >= {from:DateTime('UTC')} AND hour < {to:DateTime('UTC')}
+WHERE stream = {stream:String} AND hour >= toDateTime({from:UInt32}, 'UTC') AND hour < toDateTime({to:UInt32}, 'UTC')
 ORDER BY hour, made_at, id`
 
-// Waivers returns the waivers of a stream's hours in [from, to), by hour and then the oldest first.
+// Waivers returns the waivers of a stream's hours in [from, to), both of which lie between 1970 and 2105, by hour and then the oldest first.
 func (s *Store) Waivers(ctx context.Context, stream string, from, to time.Time) ([]Waiver, error) {
 	var found []Waiver
 	args := params{}.value("stream", stream).value("from", from).value("to", to)

@@ -19,6 +19,7 @@ const (
 	WaiveDuplicated WaiverKind = "duplicated"
 	WaiveUnplaced   WaiverKind = "unplaced"
 	WaiveUnknown    WaiverKind = "unknown"
+	WaiveNoTraffic  WaiverKind = "no-traffic" // of a whole hour in which a stream that expects events had none
 )
 
 // WaiverScope says how what a waiver covers was asked for.
