@@ -21,3 +21,4 @@ CREATE TABLE IF NOT EXISTS certificates
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (stream, number)
+SETTINGS index_granularity = 128 -- an envelope has kilobytes: one is found without reading those of months
