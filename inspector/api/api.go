@@ -271,7 +271,8 @@ type Hour struct {
 	Late              uint64     `json:"late"`
 	Replayed          uint64     `json:"replayed,omitempty"`
 	Waived            *Waived    `json:"waived,omitempty" doc:"of the counts: what people waived"`
-	Certified         bool       `json:"certified"`
+	Certified         bool       `json:"certified" doc:"a certificate stands for the hour"`
+	Certificate       *HourEntry `json:"certificate,omitempty" doc:"the last entry of the hour in the stream's chain; absent where nobody certified it"`
 	Certifiable       bool       `json:"certifiable" doc:"nothing stands in the way of a certificate"`
 	Bars              []string   `json:"bars,omitempty" doc:"what stands in the way of a certificate: edges-not-set, running, settling, unknown, lost, corrupt, rejected, duplicated, unplaced, no-traffic"`
 	NextCertifiableAt *time.Time `json:"nextCertifiableAt,omitempty" doc:"the earliest instant at which the hour can be complete, or good with what is waived"`

@@ -31,6 +31,12 @@ type Certificate struct {
 	Envelope       json.RawMessage `json:"envelope" doc:"DSSE, around an in-toto Statement"`
 }
 
+// HourEntry is the last entry of an hour in the chain of its stream: what the hour's standing is.
+type HourEntry struct {
+	Number   uint64 `json:"number" doc:"in the chain of the stream"`
+	Standing string `json:"standing" enum:"certified,revoked"`
+}
+
 // ChainEntry is a record of the topic of certificates, or an entry that was copied from it.
 type ChainEntry struct {
 	Partition int32  `json:"partition"`
