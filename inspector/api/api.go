@@ -353,7 +353,7 @@ type Snapshot struct {
 
 // Event is one message of GET /stream. On the wire its SSE "event:" is Type, its "id:" is
 // ID, and its "data:" is Data. Types: "snapshot" (Data: {"streams":[Stream…]}), "verdicts" (Data: {"items":[Window…]}),
-// "incident" (Data: an Incident), "heartbeat" (Data: {"at":time}).
+// "incident" (Data: an Incident), "certificate" (Data: a CertificateEvent), "heartbeat" (Data: {"at":time}).
 type Event struct {
 	Type string
 	ID   string
