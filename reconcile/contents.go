@@ -42,7 +42,7 @@ func (i *Issuer) contents(ctx context.Context, a *appraisal) (*certificate.Conte
 	}
 	hops := hopsOf(a)
 	var err error
-	if c.Hops, err = i.digest(ctx, stream, hour, hops...); err != nil {
+	if c.Hops, err = i.reader.Digests(ctx, stream, hour, hops...); err != nil {
 		return nil, err
 	}
 	for n := range c.Edges {

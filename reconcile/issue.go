@@ -33,17 +33,15 @@ type Issuer struct {
 	reader *Reader
 	ledger Ledger
 	keys   func() *certificate.Keys
-	digest func(ctx context.Context, stream string, hour certificate.Hour, hops ...string) ([]certificate.Hop, error)
 	now    func() time.Time
 }
 
 // IssuerDeps are what an Issuer is built from.
 type IssuerDeps struct {
-	Store   IssuerStore
-	Ledger  Ledger
-	Keys    func() *certificate.Keys // asked for each time anew
-	Digests func(ctx context.Context, stream string, hour certificate.Hour, hops ...string) ([]certificate.Hop, error)
-	Now     func() time.Time // nil: time.Now
+	Store  IssuerStore
+	Ledger Ledger
+	Keys   func() *certificate.Keys // asked for each time anew
+	Now    func() time.Time         // nil: time.Now
 }
 
 // NewIssuer returns an issuer over its dependencies.
@@ -51,7 +49,7 @@ func NewIssuer(d IssuerDeps) *Issuer {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	return &Issuer{store: d.Store, reader: NewReader(d.Store), ledger: d.Ledger, keys: d.Keys, digest: d.Digests, now: d.Now}
+	return &Issuer{store: d.Store, reader: NewReader(d.Store), ledger: d.Ledger, keys: d.Keys, now: d.Now}
 }
 
 // Issue certifies an hour because somebody asked for it. Where nothing is to be issued the outcome says what stands, or what stands in the way:

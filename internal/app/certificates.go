@@ -66,7 +66,7 @@ func (a *App) startChain(ctx context.Context) error {
 // tellCertificates gives the inspector what it tells of certificates.
 func (a *App) tellCertificates(deps *inspector.Deps) {
 	deps.Digests = func(ctx context.Context, stream string, hour certificate.Hour) ([]certificate.Hop, error) {
-		return chain.Digests(ctx, a.store, stream, hour)
+		return reconcile.NewReader(a.store).Digests(ctx, stream, hour)
 	}
 	if a.keys != nil {
 		deps.Keys = a.keys.Keys
@@ -80,9 +80,6 @@ func (a *App) tellCertificates(deps *inspector.Deps) {
 func (a *App) issuer() *reconcile.Issuer {
 	return reconcile.NewIssuer(reconcile.IssuerDeps{
 		Store: a.store, Ledger: a.chain, Keys: a.keys.Keys,
-		Digests: func(ctx context.Context, stream string, hour certificate.Hour, hops ...string) ([]certificate.Hop, error) {
-			return chain.Digests(ctx, a.store, stream, hour, hops...)
-		},
 	})
 }
 
