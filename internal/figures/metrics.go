@@ -73,7 +73,7 @@ func (m *metrics) setStreams(streams []store.StreamInfo, named namer) {
 // setIncidents says 0 of the causes that have none open, so that who asks for them is answered.
 func (m *metrics) setIncidents(open []store.Incident) {
 	counts := values{}
-	for _, cause := range []store.Cause{store.CauseLoss, store.CauseUnknown, store.CauseStopped} {
+	for _, cause := range []store.Cause{store.CauseLoss, store.CauseUnknown, store.CauseStopped, store.CauseRevoked} {
 		counts[labels{string(cause)}] = 0
 	}
 	for i := range open {
