@@ -1,7 +1,6 @@
 package certificate
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
@@ -91,9 +90,9 @@ func Read(text []byte) (*Entry, error) {
 	if len(text) > Largest {
 		return nil, fmt.Errorf("the envelope has %d bytes; the limit is %d", len(text), Largest)
 	}
-	var e dsse.Envelope
-	if err := decode(text, &e); err != nil {
-		return nil, fmt.Errorf("envelope: %w", err)
+	e, ours := decodeOurs[dsse.Envelope](text)
+	if !ours {
+		return nil, otherForm(text)
 	}
 	if len(e.Signatures) != 1 {
 		return nil, fmt.Errorf("envelope: it has %d signatures, and must have one", len(e.Signatures))
@@ -101,11 +100,20 @@ func Read(text []byte) (*Entry, error) {
 	if e.PayloadType != PayloadType {
 		return nil, fmt.Errorf("envelope: payloadType %.60q is not %s", e.PayloadType, PayloadType)
 	}
-	if again, err := json.Marshal(e); err != nil || !bytes.Equal(again, text) {
-		return nil, errors.New("envelope: it is not in the form in which it was issued: compact JSON with the keys payloadType, payload, signatures, keyid and sig")
-	}
 	entry := &Entry{Hash: HashOf(text), Envelope: text}
 	return entry, entry.open(e)
+}
+
+// otherForm says what is wrong with what is no envelope of ours.
+func otherForm(text []byte) error {
+	e, err := decode[dsse.Envelope](text)
+	switch {
+	case err != nil:
+		return fmt.Errorf("envelope: %w", err)
+	case len(e.Signatures) != 1:
+		return fmt.Errorf("envelope: it has %d signatures, and must have one", len(e.Signatures))
+	}
+	return errors.New("envelope: it is not in the form in which it was issued: compact JSON with the keys payloadType, payload, signatures, keyid and sig")
 }
 
 // open reads the inside of an envelope.
@@ -122,7 +130,7 @@ func (e *Entry) open(envelope dsse.Envelope) error {
 		return fmt.Errorf("envelope: keyid: %w", err)
 	}
 	e.signed = dsse.PAE(envelope.PayloadType, payload)
-	if err := decode(payload, &e.statement); err != nil {
+	if e.statement, err = decode[statement](payload); err != nil {
 		return fmt.Errorf("payload: %w", err)
 	}
 	e.Content = e.statement.Predicate

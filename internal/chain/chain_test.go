@@ -100,7 +100,7 @@ func (f *field) server(s Store, opts ...kgo.Opt) *Chain {
 
 func (f *field) start(s Store, keys func() *certificate.Keys, opts ...kgo.Opt) *Chain {
 	f.t.Helper()
-	config := Config{Brokers: f.brokers, Opts: append(opts, kgo.FetchMaxWait(250*time.Millisecond)), Pause: 50 * time.Millisecond}
+	config := Config{Brokers: f.brokers, Opts: append(opts, kgo.FetchMaxWait(250*time.Millisecond)), Pause: 50 * time.Millisecond, Patience: time.Minute}
 	c, err := New(s, keys, config, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		f.t.Fatal(err)

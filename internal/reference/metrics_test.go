@@ -14,6 +14,7 @@ import (
 	"github.com/rollcallhq/rollcall/ingest"
 	"github.com/rollcallhq/rollcall/inspector"
 	"github.com/rollcallhq/rollcall/internal/access"
+	"github.com/rollcallhq/rollcall/internal/chain"
 	"github.com/rollcallhq/rollcall/internal/figures"
 	"github.com/rollcallhq/rollcall/internal/notify"
 	"github.com/rollcallhq/rollcall/internal/share"
@@ -39,6 +40,9 @@ func metricsPage(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if _, err := inspector.New(inspector.Deps{Registry: registry, Log: slog.New(slog.DiscardHandler)}, inspector.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chain.New(nil, nil, chain.Config{Brokers: []string{"127.0.0.1:9092"}}, registry, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := access.NewMetrics(registry); err != nil {
