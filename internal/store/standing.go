@@ -78,6 +78,30 @@ func (s *Store) Standings(ctx context.Context, streams []string, from, to time.T
 	return found, err
 }
 
+const selectCertifiedUntil = `
+SELECT
+    stream, min(hour) AS first, arraySort(groupArrayIf(hour, last != 'revoke')) AS good,
+    arrayFirstIndex((h, i) -> h != first + toIntervalHour(i - 1), good, arrayEnumerate(good)) AS gap,
+    first + toIntervalHour(if(gap = 0, length(good), gap - 1))
+FROM (SELECT stream, hour, argMax(action, number) AS last FROM certificates WHERE hour >= {from:DateTime('UTC')} GROUP BY stream, hour)
+GROUP BY stream`
+
+// CertifiedUntil returns, by stream, the end of its last certified hour before which every hour is certified too, from the first one on that has an
+// entry and starts at from or later; that hour's start where it stands revoked. Of streams that have no entry it says nothing.
+func (s *Store) CertifiedUntil(ctx context.Context, from time.Time) (map[string]time.Time, error) {
+	found := map[string]time.Time{}
+	err := s.query(ctx, "read until when streams are certified", selectCertifiedUntil, params{}.value("from", from), func(r driver.Rows) error {
+		var stream string
+		var first, until time.Time
+		var good []time.Time
+		var gap uint32
+		err := r.Scan(&stream, &first, &good, &gap, &until)
+		found[stream] = until.UTC()
+		return err
+	})
+	return found, err
+}
+
 // ChangedHour is an hour of which a verdict or a certificate was stored.
 type ChangedHour struct {
 	WindowKey

@@ -37,3 +37,23 @@ func TestTheStandingOfAnHourIsItsLastEntryHoweverManyCopyIt(t *testing.T) {
 		}
 	}
 }
+
+func TestAStreamIsCertifiedUntilTheFirstHourThatIsNot(t *testing.T) {
+	s := migrated(t)
+	all := []Certificate{
+		entryAt("whole", 1, 4, "certify", 1), entryAt("whole", 2, 5, "certify", 2), entryAt("whole", 3, 6, "certify", 3), entryAt("whole", 4, 5, "revoke", 4), entryAt("whole", 5, 5, "supersede", 5),
+		entryAt("gap", 1, 4, "certify", 11), entryAt("gap", 2, 6, "certify", 12), entryAt("gap", 3, 7, "certify", 13),
+		entryAt("revoked", 1, 4, "certify", 21), entryAt("revoked", 2, 5, "certify", 22), entryAt("revoked", 3, 6, "certify", 23), entryAt("revoked", 4, 5, "revoke", 24),
+		entryAt("none", 1, 4, "certify", 31), entryAt("none", 2, 4, "revoke", 32), entryAt("old", 1, 3, "certify", 41),
+	}
+	for range 2 {
+		if err := s.AddCertificates(t.Context(), all); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := func(hour int) time.Time { return time.Date(2026, 11, 22, hour, 0, 0, 0, time.UTC) }
+	got, err := s.CertifiedUntil(t.Context(), at(4))
+	if diff := cmp.Diff(map[string]time.Time{"whole": at(7), "gap": at(5), "revoked": at(5), "none": at(4)}, got); diff != "" || err != nil {
+		t.Errorf("%v\n%s", err, diff)
+	}
+}
