@@ -23,6 +23,7 @@ type Certificates interface {
 	HourCertificates(ctx context.Context, q store.CertificateQuery) ([]store.HourCertificate, error)
 	CertificateChain(ctx context.Context, stream string, after uint64, limit int) ([]store.Certificate, error)
 	LastCertificate(ctx context.Context, stream string, hour time.Time) (store.Certificate, bool, error)
+	LastEntries(ctx context.Context, streams []string, from, to time.Time) (map[store.WindowKey]store.Standing, error)
 }
 
 // Chain reads the topic of certificates. Next is the offset to go on from; -1 at the end.

@@ -106,7 +106,7 @@ type Issuer interface {
 	Issue(ctx context.Context, stream string, hour time.Time, who string) (store.Issue, error)
 }
 
-// Feed tells changed verdicts and incidents. A subscriber that is too slow finds its channel closed and must subscribe again.
+// Feed tells changed verdicts and incidents, and new certificates. A subscriber that is too slow finds its channel closed and must subscribe again.
 type Feed interface {
 	Subscribe() (changes <-chan store.Changes, cancel func())
 }

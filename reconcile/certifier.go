@@ -304,7 +304,7 @@ func (c *Certifier) callOut(ctx context.Context, last *store.Certificate) error 
 	case len(known) == 0 && next.Bad == 0, len(known) == 1 && known[0].Version >= next.Version:
 		return nil
 	case len(known) == 1 && next.Bad == 0:
-		next.Text, next.OpenedAt = known[0].Text, known[0].OpenedAt
+		next.OpenedAt = known[0].OpenedAt
 	}
 	return c.store.AddIncidents(ctx, []store.Incident{next})
 }
@@ -317,10 +317,11 @@ func revocation(last *store.Certificate) store.Incident {
 		ID: incidentID(last.Stream, store.Edge{}, store.CauseRevoked, hour), Stream: last.Stream, Cause: store.CauseRevoked,
 		First: hour, Last: hour.Add(time.Hour - minute*time.Second), Seconds: minute, Windows: 1, FirstBad: hour,
 		OpenedAt: last.IssuedAt, Since: last.IssuedAt, Version: last.Number,
+		Text: fmt.Sprintf("[RESOLVED] %s hour %s: certified again by entry %d", last.Stream, certificate.HourOf(hour), last.Number),
 	}
 	if last.Action == string(certificate.Revoke) {
 		i.Bad = 1
-		i.Text = fmt.Sprintf("the certificate of %s, hour %s, was revoked: %s", last.Stream, certificate.HourOf(hour), last.Reason)
+		i.Text = fmt.Sprintf("[REVOKED] %s hour %s: certificate taken back by entry %d: %s", last.Stream, certificate.HourOf(hour), last.Number, last.Reason)
 	}
 	return i
 }

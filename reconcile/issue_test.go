@@ -262,7 +262,7 @@ func TestWhatIsCertifiedFollowsItsVerdictsWithinALook(t *testing.T) {
 	want("certify 1")
 	s.hear(4000, saw(s.says("app", 1, 3990), 0, span(10, 11)), s.says("sink", 2, 3999, "app"))
 	want("revoke 2")
-	if open := s.revocations(); len(open) != 1 || open[0].State() != store.IncidentOpen || !strings.Contains(open[0].Text, "hour 2026-11-22T05, was revoked: 2 lost") {
+	if open := s.revocations(); len(open) != 1 || open[0].State() != store.IncidentOpen || !strings.Contains(open[0].Text, "[REVOKED] orders hour 2026-11-22T05: certificate taken back by entry 2: 2 lost") {
 		t.Fatalf("of the revocation is told: %+v", open)
 	}
 	s.waive(9, store.WaiveLost)

@@ -272,7 +272,8 @@ type Hour struct {
 	Replayed          uint64     `json:"replayed,omitempty"`
 	Waived            *Waived    `json:"waived,omitempty" doc:"of the counts: what people waived"`
 	Good              bool       `json:"good" doc:"complete, or all that keeps it from that is waived"`
-	Certified         bool       `json:"certified"`
+	Certified         bool       `json:"certified" doc:"a certificate stands for the hour"`
+	Certificate       *HourEntry `json:"certificate,omitempty" doc:"the last entry of the hour in the stream's chain; absent where nobody certified it"`
 	Certifiable       bool       `json:"certifiable" doc:"nothing stands in the way of a certificate"`
 	Bars              []string   `json:"bars,omitempty" doc:"what stands in the way of a certificate: edges-not-set, running, settling, unknown, lost, corrupt, rejected, duplicated, unplaced, no-traffic"`
 	NextCertifiableAt *time.Time `json:"nextCertifiableAt,omitempty" doc:"the earliest instant at which the hour can be complete, or good with what is waived"`
@@ -363,7 +364,7 @@ type Snapshot struct {
 
 // Event is one message of GET /stream. On the wire its SSE "event:" is Type, its "id:" is
 // ID, and its "data:" is Data. Types: "snapshot" (Data: {"streams":[Stream…]}), "verdicts" (Data: {"items":[Window…]}),
-// "incident" (Data: an Incident), "heartbeat" (Data: {"at":time}).
+// "incident" (Data: an Incident), "certificate" (Data: a CertificateEvent), "heartbeat" (Data: {"at":time}).
 type Event struct {
 	Type string
 	ID   string

@@ -31,6 +31,24 @@ type Certificate struct {
 	Envelope       json.RawMessage `json:"envelope" doc:"DSSE, around an in-toto Statement"`
 }
 
+// HourEntry is the last entry of an hour in the chain of its stream: what the hour's standing is.
+type HourEntry struct {
+	Number   uint64 `json:"number" doc:"in the chain of the stream"`
+	Standing string `json:"standing" enum:"certified,revoked"`
+}
+
+// CertificateEvent is the data of the event "certificate": a new entry of a chain. Of two entries of an hour that with the higher number counts.
+type CertificateEvent struct {
+	Stream   string    `json:"stream"`
+	Hour     string    `json:"hour"`
+	Number   uint64    `json:"number" doc:"in the chain of the stream"`
+	Action   string    `json:"action" enum:"certify,supersede,revoke"`
+	Reason   string    `json:"reason,omitempty"`
+	By       string    `json:"by"`
+	IssuedAt time.Time `json:"issuedAt"`
+	Standing string    `json:"standing" enum:"certified,revoked" doc:"of the hour, by this entry"`
+}
+
 // ChainEntry is a record of the topic of certificates, or an entry that was copied from it.
 type ChainEntry struct {
 	Partition int32  `json:"partition"`

@@ -98,7 +98,7 @@ func (g *gate) Run(s *session) error {
 	}
 }
 
-// ask asks for the hours that are not certified as far as is known, and returns how many of them are not.
+// ask asks for all hours, since one may have been revoked while others were waited for, and returns how many are not certified.
 func (g *gate) ask(s *session, hours []string, answers []hourAnswer) (open int, err error) {
 	for i, hour := range hours {
 		var envelope json.RawMessage
@@ -113,10 +113,11 @@ func (g *gate) ask(s *session, hours []string, answers []hourAnswer) (open int, 
 	return open, nil
 }
 
-// passing says whether it may be worth to ask again: the server could not be asked, or could not answer.
+// passing says whether it may be worth to ask again: the server could not be asked, or could not answer. Who is not let in will not be later.
 func passing(err error) bool {
 	var f *failure
-	return errors.As(err, &f) && f.code == CannotAsk
+	refused := status(err) == http.StatusUnauthorized || status(err) == http.StatusForbidden
+	return errors.As(err, &f) && f.code == CannotAsk && !refused
 }
 
 func hopeless(answers []hourAnswer) bool {

@@ -1,5 +1,5 @@
-// Package figures keeps the metrics of what is stored: what the windows of the last hour came to by stream and edge, how far streams are complete,
-// and which incidents are open. It owns their names and bounds; it must not know how windows are judged. It asks the store now and then, by
+// Package figures keeps the metrics of what is stored: what the windows of the last hour came to by stream and edge, how far streams are complete
+// and certified, and which incidents are open. It owns their names and bounds; it must not know how windows are judged. It asks the store now and then, by
 // itself, so that a scrape never waits for it.
 package figures
 
@@ -20,6 +20,7 @@ import (
 type Store interface {
 	EdgeFigures(ctx context.Context, from, to time.Time) ([]store.EdgeFigures, error)
 	Incidents(ctx context.Context, filter store.IncidentFilter) ([]store.Incident, error)
+	CertifiedUntil(ctx context.Context, from time.Time) (map[string]time.Time, error)
 }
 
 // Streams tells how far streams are complete.
@@ -49,8 +50,9 @@ const (
 	// series of its own beside it: it is counted here too.
 	Other = "other"
 
-	span      = time.Hour // the windows that figures are of
-	edgesEach = 20        // edges of a stream that have series of their own
+	span      = time.Hour           // the windows that figures are of
+	certified = 31 * 24 * time.Hour // the hours that are asked whether they are certified
+	edgesEach = 20                  // edges of a stream that have series of their own
 )
 
 // Figures asks the store from Start until Stop.
@@ -138,9 +140,13 @@ func (f *Figures) Refresh(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("figures: %w", err)
 	}
+	until, err := f.Store.CertifiedUntil(ctx, now.Add(-certified))
+	if err != nil {
+		return fmt.Errorf("figures: %w", err)
+	}
 	named := nameStreams(streams, f.config.Streams)
 	f.metrics.setEdges(edges, named)
-	f.metrics.setStreams(streams, named)
+	f.metrics.setStreams(streams, until, named)
 	f.metrics.setIncidents(open)
 	if at := f.Oldest(ctx); !at.IsZero() {
 		f.metrics.oldest.Set(seconds(at))

@@ -3,6 +3,7 @@ package figures
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -11,9 +12,9 @@ import (
 
 // metrics are the figures as Prometheus is told them.
 type metrics struct {
-	events, windows, complete, open *gauges
-	oldest, at                      prometheus.Gauge
-	failures                        prometheus.Counter
+	events, windows, complete, certified, open *gauges
+	oldest, at                                 prometheus.Gauge
+	failures                                   prometheus.Counter
 }
 
 func newMetrics() metrics {
@@ -21,18 +22,19 @@ func newMetrics() metrics {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 	}
 	return metrics{
-		events:   newGauges("rollcall_events", "Events of the windows of the last hour by kind: expected, delivered, lost and duplicated of those that closed, pending of those that did not.", "stream", "edge", "kind"),
-		windows:  newGauges("rollcall_windows", "Windows of the last hour by state (complete, open, settling, unknown, incomplete).", "stream", "edge", "state"),
-		complete: newGauges("rollcall_complete_until_timestamp_seconds", "The completeness watermark: every window before it is complete. Of the streams summed as other the earliest one.", "stream"),
-		open:     newGauges("rollcall_incidents_open", "Incidents that are open, by cause.", "cause"),
-		oldest:   one("rollcall_reconcile_oldest_pass_timestamp_seconds", "End of the last pass over those streams that were looked at the longest time ago, whichever process makes it."),
-		at:       one("rollcall_figures_timestamp_seconds", "When the figures that are read from the store were last read."),
-		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_figures_failures_total", Help: "Times that the figures could not be read from the store and stayed as they were."}),
+		events:    newGauges("rollcall_events", "Events of the windows of the last hour by kind: expected, delivered, lost and duplicated of those that closed, pending of those that did not.", "stream", "edge", "kind"),
+		windows:   newGauges("rollcall_windows", "Windows of the last hour by state (complete, open, settling, unknown, incomplete).", "stream", "edge", "state"),
+		complete:  newGauges("rollcall_complete_until_timestamp_seconds", "The completeness watermark: every window before it is complete. Of the streams summed as other the earliest one.", "stream"),
+		certified: newGauges("rollcall_certified_until_timestamp_seconds", "The end of the last hour that is certified together with all hours before it, from the first of the last 31 days on that was. Of the streams summed as other the earliest one.", "stream"),
+		open:      newGauges("rollcall_incidents_open", "Incidents that are open, by cause.", "cause"),
+		oldest:    one("rollcall_reconcile_oldest_pass_timestamp_seconds", "End of the last pass over those streams that were looked at the longest time ago, whichever process makes it."),
+		at:        one("rollcall_figures_timestamp_seconds", "When the figures that are read from the store were last read."),
+		failures:  prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_figures_failures_total", Help: "Times that the figures could not be read from the store and stayed as they were."}),
 	}
 }
 
 func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.events.vec, m.windows.vec, m.complete.vec, m.open.vec, m.oldest, m.at, m.failures}
+	return []prometheus.Collector{m.events.vec, m.windows.vec, m.complete.vec, m.certified.vec, m.open.vec, m.oldest, m.at, m.failures}
 }
 
 func (m *metrics) setEdges(edges []store.EdgeFigures, named namer) {
@@ -56,24 +58,21 @@ func (m *metrics) setEdges(edges []store.EdgeFigures, named namer) {
 	m.windows.set(windows)
 }
 
-func (m *metrics) setStreams(streams []store.StreamInfo, named namer) {
-	complete := values{}
+func (m *metrics) setStreams(streams []store.StreamInfo, until map[string]time.Time, named namer) {
+	complete, certified := values{}, values{}
 	for i := range streams {
-		if streams[i].Watermark.IsZero() {
-			continue
-		}
-		key, at := labels{named.of(streams[i].Stream)}, seconds(streams[i].Watermark)
-		if before, there := complete[key]; !there || at < before {
-			complete[key] = at
-		}
+		name := streams[i].Stream
+		complete.earliest(labels{named.of(name)}, streams[i].Watermark)
+		certified.earliest(labels{named.of(name)}, until[name])
 	}
 	m.complete.set(complete)
+	m.certified.set(certified)
 }
 
 // setIncidents says 0 of the causes that have none open, so that who asks for them is answered.
 func (m *metrics) setIncidents(open []store.Incident) {
 	counts := values{}
-	for _, cause := range []store.Cause{store.CauseLoss, store.CauseUnknown, store.CauseStopped} {
+	for _, cause := range []store.Cause{store.CauseLoss, store.CauseUnknown, store.CauseStopped, store.CauseRevoked} {
 		counts[labels{string(cause)}] = 0
 	}
 	for i := range open {
@@ -86,6 +85,13 @@ func (m *metrics) setIncidents(open []store.Incident) {
 type labels [3]string
 
 type values map[labels]float64
+
+// earliest keeps the earliest instant of those of a series; the zero time is none.
+func (v values) earliest(key labels, at time.Time) {
+	if before, there := v[key]; !at.IsZero() && (!there || seconds(at) < before) {
+		v[key] = seconds(at)
+	}
+}
 
 // gauges are series that come and go with what is stored. A scrape meanwhile sees each as it was or as it is, and none missing.
 type gauges struct {

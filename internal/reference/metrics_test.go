@@ -45,6 +45,10 @@ func metricsPage(t *testing.T) string {
 	if _, err := chain.New(nil, nil, chain.Config{Brokers: []string{"127.0.0.1:9092"}}, registry, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
+	issuer := reconcile.NewIssuer(reconcile.IssuerDeps{})
+	if _, err := reconcile.NewCertifier(nil, issuer, nil, registry, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := access.NewMetrics(registry); err != nil {
 		t.Fatal(err)
 	}
@@ -52,8 +56,8 @@ func metricsPage(t *testing.T) string {
 	return "# Metrics\n\n" +
 		"`GET /metrics` answers in the Prometheus text format. Beside these there are `go_…` and `process_…`, those of the Prometheus client.\n" +
 		"A series with labels appears when it first counts something.\n\n" +
-		"Processes that judge (role all or reconcile) show what is stored, every one the same: `rollcall_events`, `rollcall_windows`, `rollcall_complete_until_timestamp_seconds` and\n" +
-		"`rollcall_incidents_open`, read every 30 seconds. Take the `max` over instances, not the `sum`. `--metrics-streams` says how many streams, in the order of their names, and 20 edges of each\n" +
+		"Processes that judge (role all or reconcile) show what is stored, every one the same: `rollcall_events`, `rollcall_windows`, `rollcall_complete_until_timestamp_seconds`,\n" +
+		"`rollcall_certified_until_timestamp_seconds` and `rollcall_incidents_open`, read every 30 seconds. Take the `max` over instances, not the `sum`. `--metrics-streams` says how many streams, in the order of their names, and 20 edges of each\n" +
 		"have series of their own; what is more is summed as `other`.\n\n" +
 		"| name | type | labels | meaning |\n|---|---|---|---|\n" + strings.Join(rows, "")
 }

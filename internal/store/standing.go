@@ -51,25 +51,65 @@ func (s *Store) LastCertificate(ctx context.Context, stream string, hour time.Ti
 	return last, found, err
 }
 
+// Standing is the last entry of an hour, in short.
+type Standing struct {
+	Number uint64
+	Action string // certify, supersede, revoke
+}
+
 const selectStandings = `
-SELECT stream, hour, argMax(action, number)
+SELECT stream, hour, max(number), argMax(action, number)
 FROM certificates
 WHERE stream IN (SELECT stream FROM wanted) AND hour >= {from:DateTime('UTC')} AND hour < {to:DateTime('UTC')}
 GROUP BY stream, hour`
 
-// Standings returns, by hour, the action of the last entry of the streams' hours in [from, to); of those that have one.
-func (s *Store) Standings(ctx context.Context, streams []string, from, to time.Time) (map[WindowKey]string, error) {
+// LastEntries returns, by hour, the last entry of the streams' hours in [from, to); of those that have one.
+func (s *Store) LastEntries(ctx context.Context, streams []string, from, to time.Time) (map[WindowKey]Standing, error) {
 	args, err := streamList(streams)
 	if err != nil {
 		return nil, err
 	}
-	found := map[WindowKey]string{}
+	found := map[WindowKey]Standing{}
 	err = s.query(ctx, "read which hours are certified", selectStandings, args.value("from", from).value("to", to), func(r driver.Rows) error {
 		var k WindowKey
-		var action string
-		err := r.Scan(&k.Stream, &k.Start, &action)
+		var last Standing
+		err := r.Scan(&k.Stream, &k.Start, &last.Number, &last.Action)
 		k.Start = k.Start.UTC()
-		found[k] = action
+		found[k] = last
+		return err
+	})
+	return found, err
+}
+
+// Standings returns the actions of LastEntries.
+func (s *Store) Standings(ctx context.Context, streams []string, from, to time.Time) (map[WindowKey]string, error) {
+	entries, err := s.LastEntries(ctx, streams, from, to)
+	found := make(map[WindowKey]string, len(entries))
+	for k, last := range entries {
+		found[k] = last.Action
+	}
+	return found, err
+}
+
+const selectCertifiedUntil = `
+SELECT
+    stream, min(hour) AS first, arraySort(groupArrayIf(hour, last != 'revoke')) AS good,
+    arrayFirstIndex((h, i) -> h != first + toIntervalHour(i - 1), good, arrayEnumerate(good)) AS gap,
+    first + toIntervalHour(if(gap = 0, length(good), gap - 1))
+FROM (SELECT stream, hour, argMax(action, number) AS last FROM certificates WHERE hour >= {from:DateTime('UTC')} GROUP BY stream, hour)
+GROUP BY stream`
+
+// CertifiedUntil returns, by stream, the end of its last certified hour before which every hour is certified too, from the first one on that has an
+// entry and starts at from or later; that hour's start where it stands revoked. Of streams that have no entry it says nothing.
+func (s *Store) CertifiedUntil(ctx context.Context, from time.Time) (map[string]time.Time, error) {
+	found := map[string]time.Time{}
+	err := s.query(ctx, "read until when streams are certified", selectCertifiedUntil, params{}.value("from", from), func(r driver.Rows) error {
+		var stream string
+		var first, until time.Time
+		var good []time.Time
+		var gap uint32
+		err := r.Scan(&stream, &first, &good, &gap, &until)
+		found[stream] = until.UTC()
 		return err
 	})
 	return found, err
