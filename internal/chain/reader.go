@@ -23,6 +23,7 @@ type reader struct {
 	chain     *Chain
 	partition int32
 	heads     map[string]certificate.Head // after what was decided last
+	end       int64                       // of the partition when it was last begun with
 
 	mu      sync.Mutex
 	next    int64         // offset up to which all is decided and copied
@@ -56,6 +57,7 @@ func (r *reader) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.end = end
 	place, known := places[r.partition]
 	if known {
 		if from = place.Offset; end <= from {
@@ -214,11 +216,11 @@ func (r *reader) copy(ctx context.Context, rows []store.Certificate, next int64)
 	return nil
 }
 
-// move says that everything before next is decided and copied.
+// move says that everything before next is decided and copied. What was waited for is over when that is further than before, or all there is.
 func (r *reader) move(next int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.waiting != nil {
+	if r.waiting != nil && (next > r.next || next >= r.end) {
 		r.chain.metrics.waiting.Dec()
 		r.waiting = nil
 	}
