@@ -26,7 +26,7 @@ func configOf(flags cli.Serve) (app.Config, error) {
 		return app.Config{}, fmt.Errorf("%w: %w", cli.ErrWrongUse, err)
 	}
 	config := app.Config{
-		Role: app.Role(flags.Role), Listen: flags.Listen, Data: flags.Data, Debug: flags.DebugListen,
+		Role: app.Role(flags.Role), Listen: flags.Listen, Data: flags.Data, Keys: flags.Keys, Debug: flags.DebugListen,
 		Door:         app.Door{Tokens: flags.Tokens, TLSCert: flags.TLSCert, TLSKey: flags.TLSKey, InsecureHTTP: flags.InsecureHTTP},
 		KafkaBrokers: flags.KafkaBrokers, Streams: flags.Streams, Notify: notifyConfig(flags.Notify), Limits: limitsOf(flags.Notify.Limits),
 		SamplesDays: flags.SamplesDays, Retention: store.Retention(flags.Retention), MetricsStreams: flags.MetricsStreams, Version: version, Log: slog.New(log),

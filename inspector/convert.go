@@ -31,8 +31,9 @@ func windowOf(v store.Verdict) api.Window {
 		State: v.State.String(), Revision: v.Revision,
 		Produced: v.Produced, Expected: v.Expected, Delivered: v.Delivered, Lost: v.Lost, Pending: v.Pending,
 		Duplicated: v.Duplicated, Redelivered: v.Redelivered, Unexpected: v.Unexpected, Corrupt: v.Corrupt, Invalid: v.Invalid,
-		Filtered: v.Filtered, Rejected: v.Rejected, Skewed: v.Skewed, Unplaced: v.Unplaced, Late: v.Late,
+		Filtered: v.Filtered, Rejected: v.Rejected, Skewed: v.Skewed, Unplaced: v.Unplaced, Late: v.Late, Replayed: v.Replayed,
 		InvalidAtSource: v.InvalidAtSource, InvalidBefore: v.InvalidBefore, Checked: v.Checked, CheckedAtSource: v.CheckedAtSource,
+		Waived: waivedOf(v.Waived), Good: v.Good(),
 		Reasons: rows(v.Reasons, reasonOf), Cause: v.Cause, DecidedAt: some(v.DecidedAt),
 	}
 }
@@ -49,8 +50,9 @@ func hourOf(h store.Hour) api.Hour {
 		Stream: h.Stream, Hour: h.Start.UTC().Format(hourForm), State: h.State.String(),
 		Produced: h.Produced, Expected: h.Expected, Delivered: h.Delivered, Lost: h.Lost, Pending: h.Pending,
 		Duplicated: h.Duplicated, Redelivered: h.Redelivered, Unexpected: h.Unexpected, Corrupt: h.Corrupt, Invalid: h.Invalid,
-		Filtered: h.Filtered, Rejected: h.Rejected, Skewed: h.Skewed, Unplaced: h.Unplaced, Late: h.Late,
+		Filtered: h.Filtered, Rejected: h.Rejected, Skewed: h.Skewed, Unplaced: h.Unplaced, Late: h.Late, Replayed: h.Replayed,
 		InvalidAtSource: h.InvalidAtSource, InvalidBefore: h.InvalidBefore, Checked: h.Checked, CheckedAtSource: h.CheckedAtSource,
+		Waived: waivedOf(h.Waived), Good: h.Good == store.Complete, Certifiable: len(h.Bars) == 0, Bars: h.Bars,
 		NextCertifiableAt: some(h.Next),
 	}
 }

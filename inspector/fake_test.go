@@ -36,6 +36,8 @@ type auditor struct {
 	verdicts []store.Verdict
 	named    []store.Named
 	hours    []store.Hour
+	resolved store.Resolution
+	ask      store.WaiverRequest
 	traces   map[string][]store.Trace
 	err      error
 
@@ -88,6 +90,14 @@ func (a *auditor) Named(_ context.Context, _ string, start time.Time, edge store
 		return rest, "", known, a.err
 	}
 	return rest[:limit], rest[limit-1].UID, known, a.err
+}
+
+func (a *auditor) ResolveWaiver(_ context.Context, ask store.WaiverRequest, _ time.Time) (store.Resolution, bool, error) {
+	a.ask = ask
+	known := slices.ContainsFunc(a.verdicts, func(v store.Verdict) bool {
+		return v.Edge == ask.Edge && v.Start.Truncate(time.Hour).Equal(ask.Hour)
+	})
+	return a.resolved, known, a.err
 }
 
 func (a *auditor) Evidence(_ context.Context, _ string, start time.Time, _ *store.Edge, _ time.Time) (store.Evidence, bool, error) {
@@ -145,6 +155,10 @@ type memory struct {
 	emitters   []store.Emitter
 	closings   []store.Closing
 	sources    []wire.UID
+	waivers    []store.Waiver
+	marked     []store.Waiver
+	epochs     []store.Epoch
+	moves      []store.WatermarkMove
 	hops       []store.HopSummary
 	quarantine []store.Quarantined
 	latencies  map[store.LatencyKey]latency.Histogram
@@ -152,7 +166,8 @@ type memory struct {
 	clocks     []store.HostClock
 	calls
 	said
-	err error
+	issued []store.HourCertificate // by hour and number
+	err    error
 }
 
 func (m *memory) Settings(_ context.Context, streams []string) (map[string]store.Settings, error) {
@@ -183,6 +198,35 @@ func (m *memory) AddClosing(_ context.Context, c store.Closing) error {
 }
 
 func (m *memory) Closings(context.Context, string) ([]store.Closing, error) { return m.closings, m.err }
+
+func (m *memory) AddWaiver(_ context.Context, w store.Waiver, _ []store.WaivedName) error {
+	m.waivers = append(m.waivers, w)
+	return m.err
+}
+
+func (m *memory) MarkWaived(_ context.Context, w store.Waiver) error {
+	m.marked = append(m.marked, w)
+	return m.err
+}
+
+func (m *memory) Waivers(_ context.Context, _ string, from, to time.Time) ([]store.Waiver, error) {
+	return slices.DeleteFunc(slices.Clone(m.waivers), func(w store.Waiver) bool { return w.Hour.Before(from) || !w.Hour.Before(to) }), m.err
+}
+
+func (m *memory) AddEpoch(_ context.Context, e store.Epoch) (store.Epoch, error) {
+	e.Number = uint32(len(m.epochs) + 1)
+	m.epochs = append(m.epochs, e)
+	return e, m.err
+}
+
+func (m *memory) EpochsOf(_ context.Context, streams []string) (map[string][]store.Epoch, error) {
+	return map[string][]store.Epoch{streams[0]: m.epochs}, m.err
+}
+
+func (m *memory) Watermarks(_ context.Context, _ string, from, to time.Time, limit int) ([]store.WatermarkMove, error) {
+	found := slices.DeleteFunc(slices.Clone(m.moves), func(w store.WatermarkMove) bool { return w.At.Before(from) || !w.At.Before(to) })
+	return found[:min(limit, len(found))], m.err
+}
 
 func (m *memory) HasSource(_ context.Context, _ string, source wire.UID) (bool, error) {
 	return slices.Contains(m.sources, source), m.err

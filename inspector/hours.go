@@ -3,6 +3,7 @@ package inspector
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rollcallhq/rollcall/inspector/api"
@@ -56,7 +57,37 @@ func (s *Inspector) listHours(ctx context.Context, in *hoursInput) (*answer[api.
 	}
 	sortBy(found, hourKey)
 	cut := page(found, limit, after, hourKey)
-	return reply(api.Page[api.Hour]{Items: rows(cut.Items, hourOf), Next: cut.Next}), nil
+	items, err := s.withStanding(ctx, cut.Items)
+	return reply(api.Page[api.Hour]{Items: items, Next: cut.Next}), err
+}
+
+// withStanding tells hours, which are in the order of their starts, with the certificates that they have.
+func (s *Inspector) withStanding(ctx context.Context, hours []store.Hour) ([]api.Hour, error) {
+	out := rows(hours, hourOf)
+	if len(hours) == 0 {
+		return out, nil
+	}
+	streams := rows(hours, func(h store.Hour) string { return h.Stream })
+	slices.Sort(streams)
+	entries, err := s.Store.LastEntries(ctx, slices.Compact(streams), hours[0].Start, hours[len(hours)-1].Start.Add(time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	for i := range hours {
+		if last, there := entries[store.WindowKey{Stream: hours[i].Stream, Start: hours[i].Start.UTC()}]; there {
+			out[i].Certificate = &api.HourEntry{Number: last.Number, Standing: hourStanding(last.Action)}
+			out[i].Certified = last.Action != actionRevoke
+		}
+	}
+	return out, nil
+}
+
+// hourStanding is how an hour stands by the action of its last entry.
+func hourStanding(action string) string {
+	if action == actionRevoke {
+		return "revoked"
+	}
+	return "certified"
 }
 
 func hourKey(h store.Hour) string { return fmt.Sprintf("%016x|%s", h.Start.UnixMilli(), h.Stream) }
@@ -101,5 +132,9 @@ func (s *Inspector) getHour(ctx context.Context, in *hourInput) (*answer[api.Hou
 	if err != nil {
 		return nil, err
 	}
-	return reply(api.HourDetail{Hour: hourOf(sum), Windows: windows}), nil
+	told, err := s.withStanding(ctx, []store.Hour{sum})
+	if err != nil {
+		return nil, err
+	}
+	return reply(api.HourDetail{Hour: told[0], Windows: windows}), nil
 }

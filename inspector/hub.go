@@ -17,12 +17,13 @@ import (
 )
 
 const (
-	hubRing       = 512 // events kept for readers that come back
-	readerQueue   = 64  // events a reader may be behind before it is dropped
-	eventRows     = 500 // verdicts in one event
-	resubscribe   = time.Second
-	verdictEvent  = "verdicts"
-	incidentEvent = "incident"
+	hubRing          = 512 // events kept for readers that come back
+	readerQueue      = 64  // events a reader may be behind before it is dropped
+	eventRows        = 500 // verdicts in one event
+	resubscribe      = time.Second
+	verdictEvent     = "verdicts"
+	incidentEvent    = "incident"
+	certificateEvent = "certificate"
 )
 
 // errFull says that no more live streams are taken, errStopped that the server ends.
@@ -34,7 +35,7 @@ var (
 // describe tells incidents with what people said of them.
 type describe func(context.Context, []store.Incident) ([]api.Incident, error)
 
-// hub passes changed verdicts and incidents on to the live streams and keeps the latest, so that a reader that comes back with
+// hub passes changed verdicts and incidents, and new certificates, on to the live streams and keeps the latest, so that a reader that comes back with
 // its last event id misses none. A reader that is too slow is dropped, and begins again with a snapshot.
 type hub struct {
 	feed    Feed
@@ -125,6 +126,7 @@ func (h *hub) follow() bool {
 			}
 			h.publish(next.Verdicts)
 			h.tellIncidents(next.Incidents)
+			h.tellCertificates(next.Certificates)
 		}
 	}
 }
@@ -175,6 +177,22 @@ func (h *hub) tellIncidents(changed []store.Incident) {
 			return
 		}
 		h.send(incidentEvent, data)
+	}
+}
+
+// tellCertificates passes new entries of chains on, each as an event of its own.
+func (h *hub) tellCertificates(entries []store.Certificate) {
+	for i := range entries {
+		c := &entries[i]
+		data, err := json.Marshal(api.CertificateEvent{
+			Stream: c.Stream, Hour: c.Hour.UTC().Format(hourForm), Number: c.Number, Action: c.Action, Reason: c.Reason, By: c.IssuedBy, IssuedAt: c.IssuedAt.UTC(),
+			Standing: hourStanding(c.Action),
+		})
+		if err != nil { // cannot be: the shape holds texts, numbers and times of years 1970-2200
+			h.resync()
+			return
+		}
+		h.send(certificateEvent, data)
 	}
 }
 

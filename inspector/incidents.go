@@ -186,6 +186,10 @@ func (s *Inspector) incidentWindows(ctx context.Context, i *store.Incident) ([]a
 	if i.Cause == store.CauseStopped {
 		return []api.Window{}, nil
 	}
+	if i.Cause == store.CauseRevoked { // it is of a whole hour, and tells what is bad in it
+		_, bad, err := s.Auditor.HourOfEdge(ctx, i.Stream, i.First, nil, s.Now())
+		return rows(bad, windowOf), err
+	}
 	length := time.Duration(i.Seconds) * time.Second
 	from, to := i.First, i.Last.Add(length)
 	if first := to.Add(-maxIncidentWindows * length); first.After(from) {

@@ -18,6 +18,7 @@ import (
 	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/inspector/api"
 	"github.com/rollcallhq/rollcall/internal/access"
+	"github.com/rollcallhq/rollcall/internal/certificate"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
@@ -33,6 +34,7 @@ type Windows interface {
 	Windows(ctx context.Context, stream string, from, to, now time.Time, edge *store.Edge) ([]store.Verdict, error)
 	Revisions(ctx context.Context, stream string, start time.Time, edge store.Edge) ([]store.Verdict, error)
 	Named(ctx context.Context, stream string, start time.Time, edge store.Edge, kind, after string, limit int, now time.Time) ([]store.Named, string, bool, error)
+	ResolveWaiver(ctx context.Context, ask store.WaiverRequest, now time.Time) (store.Resolution, bool, error)
 	Evidence(ctx context.Context, stream string, start time.Time, edge *store.Edge, now time.Time) (store.Evidence, bool, error)
 }
 
@@ -88,14 +90,23 @@ type Store interface {
 	Settings
 	Emitters
 	Closings
+	Waivers
+	Epochs
+	Watermarks
 	Incidents
 	Latencies
 	Schemas
+	Certificates
 	Quarantined(ctx context.Context, after string, limit int) ([]store.Quarantined, error)
 	Ping(ctx context.Context) error
 }
 
-// Feed tells changed verdicts and incidents. A subscriber that is too slow finds its channel closed and must subscribe again.
+// Issuer issues certificates.
+type Issuer interface {
+	Issue(ctx context.Context, stream string, hour time.Time, who string) (store.Issue, error)
+}
+
+// Feed tells changed verdicts and incidents, and new certificates. A subscriber that is too slow finds its channel closed and must subscribe again.
 type Feed interface {
 	Subscribe() (changes <-chan store.Changes, cancel func())
 }
@@ -109,6 +120,12 @@ type Deps struct {
 	Reports http.Handler // POST /api/v1/reports; nil in a server whose role has no ingest: answers 404
 	Samples http.Handler // POST /api/v1/samples, as Reports
 	Pages   http.Handler // everything that is not the API; nil: answers 404
+	// Digests makes the digests of what hops took over in an hour from what is stored now. Chain reads the topic of certificates, and Keys are those
+	// that sign; where this server has no keys both are nil.
+	Digests func(ctx context.Context, stream string, hour certificate.Hour) ([]certificate.Hop, error)
+	Chain   Chain
+	Keys    func() *certificate.Keys
+	Issuer  Issuer // nil as they are
 	// Status fills in what this package cannot know: Kafka, lag, reports, quarantined, the last pass, dirty marks, demo.
 	// Nil leaves them empty with Kafka "off".
 	Status func(ctx context.Context) api.Status
@@ -197,7 +214,12 @@ func (s *Inspector) routes() {
 	s.latencyRoutes()
 	s.emitterRoutes()
 	s.hourRoutes()
+	s.waiverRoutes()
+	s.epochRoutes()
+	s.watermarkRoutes()
 	s.incidentRoutes()
 	s.schemaRoutes()
+	s.certificateRoutes()
+	s.gateRoutes()
 	s.plainRoutes()
 }

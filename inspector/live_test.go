@@ -293,3 +293,34 @@ func TestTheRingForgetsWhatIsTooLongAgo(t *testing.T) {
 		t.Error("an event is gone and the reader is not told")
 	}
 }
+
+func TestALiveStreamTellsEachEntryOfAChainAndResumesAmongThem(t *testing.T) {
+	changes := newFeed()
+	_, url := serve(t, changes)
+	r := listen(t, url, "")
+	r.want("snapshot")
+	entries := rows(certified(), func(c store.HourCertificate) store.Certificate { return c.Certificate })
+	entries[1].Reason = "2 came late"
+	changes.tell(store.Changes{Certificates: entries[:2]})
+	changes.publish(1)
+	var got [2]api.CertificateEvent
+	first := r.want("certificate")
+	for i, e := range []api.Event{first, r.want("certificate")} {
+		if err := json.Unmarshal(e.Data, &got[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := [2]api.CertificateEvent{
+		{Stream: "orders", Hour: "2026-11-22T04", Number: 1, Action: "certify", By: "anna", IssuedAt: testNow, Standing: "certified"},
+		{Stream: "orders", Hour: "2026-11-22T04", Number: 3, Action: "revoke", Reason: "2 came late", By: "anna", IssuedAt: testNow, Standing: "revoked"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	r.want("verdicts")
+	r.stop()
+	again := listen(t, url, first.ID)
+	if e := again.want("certificate"); !strings.Contains(string(e.Data), `"number":3`) {
+		t.Errorf("%s", e.Data)
+	}
+}

@@ -1,6 +1,7 @@
 package inspector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -66,6 +67,7 @@ func checkQuery(name string, values, known []string) *problem {
 // call describes one operation.
 type call struct {
 	id, method, path, summary string
+	most                      int64 // bytes of its body; 0: maxBody
 }
 
 // register adds an operation whose handler returns errors; problemOf turns them into answers.
@@ -74,7 +76,7 @@ func register[I, O any](s *Inspector, c call, handle func(context.Context, *I) (
 		OperationID: c.id, Method: c.method, Path: "/api/v1" + c.path, Summary: c.summary,
 		SkipValidateBody:   true, // strictJSON says what is wrong with it
 		SkipValidateParams: true, // parameters are read by params.go, which says what is wrong with them
-		MaxBodyBytes:       maxBody,
+		MaxBodyBytes:       cmp.Or(c.most, maxBody),
 		Responses:          map[string]*huma.Response{"default": errorResponse(s.api.OpenAPI())},
 	}
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {

@@ -128,14 +128,9 @@ func (s *Inspector) getWatermark(ctx context.Context, in *watermarkInput) (*answ
 	if err != nil {
 		return nil, err
 	}
-	out := api.Watermark{}
+	out := api.Watermark{BlockedBy: blockedOf(blocked)}
 	if found {
 		out.Watermark = some(mark)
-	}
-	if blocked != nil {
-		out.BlockedBy = &api.Blocked{
-			Window: blocked.Start.UTC(), Edge: blocked.Edge.String(), State: blocked.State.String(), Reasons: rows(blocked.Reasons, reasonOf),
-		}
 	}
 	return reply(out), nil
 }

@@ -13,7 +13,7 @@ import (
 
 const (
 	windowRange   = 31 * 24 * time.Hour // longest range of windows asked for at once
-	namedKindText = "lost, pending, duplicated, redelivered, unexpected, corrupt, invalid, filtered, rejected, skewed, late, invalidAtSource"
+	namedKindText = "lost, pending, duplicated, redelivered, unexpected, corrupt, invalid, filtered, rejected, skewed, late, invalidAtSource, replayed"
 )
 
 func (s *Inspector) windowRoutes() {
@@ -267,7 +267,7 @@ func (s *Inspector) getEvidence(ctx context.Context, in *WindowInput) (*answer[a
 type uidsInput struct {
 	WindowInput
 	PageParams
-	Kind string `query:"kind" enum:"lost,pending,duplicated,redelivered,unexpected,corrupt,invalid,filtered,rejected,skewed,late,invalidAtSource" doc:"default lost"`
+	Kind string `query:"kind" enum:"lost,pending,duplicated,redelivered,unexpected,corrupt,invalid,filtered,rejected,skewed,late,invalidAtSource,replayed" doc:"default lost"`
 }
 
 func (s *Inspector) listUIDs(ctx context.Context, in *uidsInput) (*answer[api.Page[api.UID]], error) {

@@ -36,14 +36,16 @@ var rules = []rule{
 // markCauses are the causes of rules that are about marks.
 var markCauses = []store.Cause{store.CauseInvalid, store.CauseCorrupt, store.CauseDuplicated}
 
-func isLoss(_ *store.Settings, v *store.Verdict, _ siblings) bool { return v.State == store.Incomplete }
+func isLoss(_ *store.Settings, v *store.Verdict, _ siblings) bool {
+	return v.State == store.Incomplete && !v.Excused
+}
 
 func isUnknown(_ *store.Settings, v *store.Verdict, at siblings) bool {
-	return v.State == store.Unknown && at.answersFor(v) && !behindOnly(v, at)
+	return v.State == store.Unknown && !v.Excused && at.answersFor(v) && !behindOnly(v, at)
 }
 
 func isDelayed(_ *store.Settings, v *store.Verdict, at siblings) bool {
-	return v.State == store.Unknown && at.answersFor(v) && behindOnly(v, at)
+	return v.State == store.Unknown && !v.Excused && at.answersFor(v) && behindOnly(v, at)
 }
 
 func isCorrupt(s *store.Settings, v *store.Verdict, _ siblings) bool {
@@ -75,7 +77,7 @@ func watchesMarks(s *store.Settings) bool { return len(s.AlertOn) > 0 || s.Objec
 func (r *rule) over(v *store.Verdict) bool {
 	switch {
 	case r.cause == store.CauseLoss:
-		return v.State == store.Complete || v.State == store.Withdrawn
+		return v.Good() || v.State == store.Withdrawn
 	case r.marks:
 		return v.Settled() || v.State == store.Withdrawn
 	}

@@ -47,8 +47,9 @@ type closing struct {
 	start, end int64
 	graph      graph
 	hops       map[string]*hopClosing
-	uncovered  []wire.UID // sources that hold the first hops
-	base       int64      // the settle limit counts from here
+	uncovered  []wire.UID      // sources that hold the first hops
+	base       int64           // the settle limit counts from here
+	byHand     map[string]bool // what a person closed that would hold a hop
 }
 
 // hold keeps every hop open: the reports at hand are not all there are.
@@ -70,9 +71,13 @@ func (c *closing) closes() bool {
 
 // judge applies sections 1 to 3 to the window [start, end) at now; all are Unix ms.
 func (h *history) judge(start, end, now int64) *closing {
-	c := &closing{start: start, end: end, graph: h.windowGraph(start, end), hops: map[string]*hopClosing{}, base: end}
+	c := &closing{start: start, end: end, graph: h.windowGraph(start, end), hops: map[string]*hopClosing{}, base: end, byHand: map[string]bool{}}
 	for _, u := range h.Uncovered {
-		if u.Since.UnixMilli() <= start && !h.closedByHand("source", u.Source, "", "", start) {
+		switch {
+		case u.Since.UnixMilli() > start:
+		case h.closedByHand("source", u.Source, "", "", start):
+			c.byHand["source "+u.Source.String()] = true
+		default:
 			c.uncovered = append(c.uncovered, u.Source)
 		}
 	}
@@ -220,6 +225,7 @@ func (h *history) closeEmitters(c *closing, l *lanes, t int64, first bool) epoch
 		}
 		one := em.lane(l.hopEpoch, t)
 		if one.passedAt == notYet && h.closedByHand("emitter", em.id, "", "", c.start) {
+			c.byHand["emitter "+em.id.String()] = true
 			continue
 		}
 		e.lanes = append(e.lanes, one)

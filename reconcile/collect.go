@@ -173,6 +173,16 @@ func (w *work) unexamined() (ended, running, forgone []time.Time) {
 	return ended, running, forgone
 }
 
+// examined is the instant up to which the stream is examined once its derived windows are judged.
+func (w *work) examined() time.Time {
+	all := slices.Concat(w.forgone, w.derived)
+	if len(all) == 0 {
+		return w.progress.Examined
+	}
+	last := all[len(all)-1]
+	return last.Add(time.Duration(w.settings.Seconds(last)) * time.Second)
+}
+
 // groups parts the streams into one group that needs only recent history and the others one by one.
 func (p *pass) groups() [][]*work {
 	var near []*work

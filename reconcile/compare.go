@@ -23,6 +23,8 @@ type taken struct {
 	kinds      [wire.Kinds]*roaring.Bitmap
 	twice      *roaring.Bitmap // repeats, and overlaps of emitters in one epoch
 	closedSeen *roaring.Bitmap // seen at the first closed verdict
+	replayed   *roaring.Bitmap // seen in more than one epoch
+	epochs     []epochSeen
 }
 
 func (p *part) of(hop string) *taken {
@@ -43,7 +45,7 @@ func (p *part) seen(hop string) *roaring.Bitmap {
 }
 
 // numberedPart joins the epochs of one source.
-func numberedPart(one *store.SourceRolls) *part {
+func numberedPart(one *store.SourceRolls, epochs epochsOf) *part {
 	p := &part{WindowKey: one.WindowKey, source: one.Source, hops: make(map[string]*taken, len(one.Sets))}
 	for i := range one.Sets {
 		set := &one.Sets[i]
@@ -53,6 +55,7 @@ func numberedPart(one *store.SourceRolls) *part {
 		}
 		t.twice = or(t.twice, set.Rolls[wire.Repeated])
 		t.closedSeen = or(t.closedSeen, set.ClosedSeen)
+		t.overlap(epochs(one.WindowKey, set.Epoch), set.Rolls[wire.Seen])
 		seen := card(set.Rolls[wire.Seen])
 		p.weight += seen
 		if set.Cards > seen {
@@ -63,29 +66,26 @@ func numberedPart(one *store.SourceRolls) *part {
 }
 
 // foreignPart reads the counts of one UID as rolls that hold number 0.
-func foreignPart(one *store.ForeignEvent) *part {
-	type once struct {
-		hop   string
-		epoch uint32
-	}
+func foreignPart(one *store.ForeignEvent, epochs epochsOf) *part {
 	p := &part{WindowKey: one.WindowKey, foreign: one.UID, hops: map[string]*taken{}}
-	emitters := map[once]int{}
 	for i := range one.Counts {
 		f := &one.Counts[i]
 		t := p.of(f.Hop)
+		if f.Closed {
+			t.closedSeen = roaring.BitmapOf(0)
+			continue
+		}
 		for k, n := range f.Kinds {
 			if n > 0 {
 				t.kinds[k], t.kinds[wire.Seen] = roaring.BitmapOf(0), roaring.BitmapOf(0)
 			}
 		}
-		key := once{f.Hop, f.Epoch}
 		if f.Kinds[wire.Seen] > 0 {
-			emitters[key]++
+			t.overlap(epochs(one.WindowKey, f.Epoch), roaring.BitmapOf(0))
 		}
-		if f.Kinds[wire.Seen] > 1 || emitters[key] > 1 {
+		if f.Kinds[wire.Seen] > 1 {
 			t.twice = roaring.BitmapOf(0)
 		}
-		t.closedSeen = t.kinds[wire.Seen] // when it came is not kept, so it is never called late
 	}
 	return p
 }
@@ -106,6 +106,7 @@ const (
 	atSource
 	toldBefore   // of the invalid ones; no kind of names
 	newlyInvalid // those at the source, and the invalid ones not told before; no kind of names
+	replayed
 	lists
 )
 
@@ -130,7 +131,7 @@ func (p *part) compare(g *graph, edge store.Edge) (sets [lists]*roaring.Bitmap, 
 	}
 	sets[twice], sets[corrupt], sets[invalid], sets[skewed] = b.twice, b.kinds[wire.Corrupt], b.kinds[wire.Invalid], b.kinds[wire.Skewed]
 	sets[newlyInvalid] = or(sets[atSource], andNot(sets[invalid], sets[toldBefore]))
-	sets[late] = andNot(seen, b.closedSeen)
+	sets[late], sets[replayed] = andNot(seen, b.closedSeen), b.replayed
 	return sets, expected
 }
 
@@ -141,6 +142,7 @@ type content struct {
 	edges    map[store.Edge]*edgeContent
 	tallies  map[string]store.HopTally
 	invalid  map[string]uint64 // by hop
+	waived   map[store.Edge]*waived
 }
 
 // checked is how many events the hop checked against their schema. One that names invalid events and tells no outcomes looked at all it took over.
@@ -156,6 +158,7 @@ func (c *content) checked(hop string) uint64 {
 type edgeContent struct {
 	expected uint64
 	sizes    [lists]uint64
+	waived   [lists]uint64 // of these
 }
 
 func newContent() content {
@@ -189,6 +192,7 @@ func (c *content) addEdge(p *part, g *graph, edge store.Edge) {
 	e.expected += card(expected)
 	for i, set := range sets {
 		e.sizes[i] += card(set)
+		e.waived[i] += card(and(set, c.waived[edge].of(list(i), p)))
 	}
 }
 
@@ -209,7 +213,7 @@ func (c *content) counts(edge store.Edge, h how) store.Counts {
 	n := &e.sizes
 	counts := store.Counts{
 		Produced: c.produced, Expected: e.expected, Delivered: e.expected - n[missing], Unexpected: n[unexpected], Corrupt: n[corrupt],
-		Invalid: n[invalid], Filtered: n[filtered], Rejected: n[rejected], Skewed: n[skewed], Unplaced: c.tallies[edge.To].Unplaced,
+		Invalid: n[invalid], Filtered: n[filtered], Rejected: n[rejected], Skewed: n[skewed], Unplaced: c.tallies[edge.To].Unplaced, Replayed: n[replayed],
 		InvalidAtSource: n[atSource], InvalidBefore: n[toldBefore], Checked: c.checked(edge.To),
 	}
 	if h.first {
@@ -249,6 +253,7 @@ var kinds = []struct {
 	{"skewed", skewed, nil},
 	{"late", late, func(h how) bool { return h.wasClosed }},
 	{"invalidAtSource", atSource, nil},
+	{"replayed", replayed, nil},
 }
 
 // setOf returns the set that a kind of names is read from, and whether the set goes by that name.

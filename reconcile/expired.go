@@ -106,11 +106,14 @@ func shownFrom(r store.Retention, now time.Time) time.Time {
 	return ceilHour(now.Add(-time.Duration(r.WithDefaults().WindowsDays)*24*time.Hour + keptMargin))
 }
 
+// forgets says whether a part of what was said of an hour may be gone: then nothing is concluded from what is not there.
+func (r *Reader) forgets(hour, now time.Time) bool { return hour.Before(shownFrom(r.retention, now)) }
+
 // lapse calls an hour unknown of which a part is gone, or which waits for windows that are judged no more.
 func lapse(h *store.Hour, r store.Retention, now time.Time) {
 	waits := h.State == store.Open || h.State == store.Settling
 	if h.State != 0 && h.Start.Before(shownFrom(r, now)) || waits && h.Start.Add(time.Hour).Before(now.Add(-judgedFor)) {
-		h.State, h.Next = h.State.Worse(store.Unknown), time.Time{}
+		worsen(h, store.Unknown)
 	}
 }
 

@@ -16,15 +16,17 @@ const (
 	feedReach = 10 * time.Second // how long a row may take to become visible after the server's clock was read for it
 )
 
-// FeedStore is where changed verdicts and incidents are found.
+// FeedStore is where changed verdicts and incidents, and new certificates, are found.
 type FeedStore interface {
 	Now(ctx context.Context) (time.Time, error)
 	ChangedSince(ctx context.Context, since time.Time) ([]store.Changed, error)
 	TouchedSince(ctx context.Context, since time.Time) ([]store.Touch, error)
+	CertificatesSince(ctx context.Context, since time.Time) ([]store.ChangedCertificate, error)
 	Incidents(ctx context.Context, filter store.IncidentFilter) ([]store.Incident, error)
 }
 
-// Feed tells subscribers which verdicts and incidents changed, whichever process stored them: it looks for those stored since it last looked.
+// Feed tells subscribers which verdicts and incidents changed, and which certificates are new, whichever process stored them: it looks for those
+// stored since it last looked.
 type Feed struct {
 	store FeedStore
 	every time.Duration
@@ -33,7 +35,7 @@ type Feed struct {
 	done  chan struct{}
 
 	since time.Time         // latest instant at which something told was stored; zero before the store first answered
-	told  map[any]time.Time // by tell or store.Touch, when it was stored
+	told  map[any]time.Time // by tell, store.Touch or entry, when it was stored
 
 	fan
 }
@@ -44,6 +46,12 @@ type tell struct {
 	store.Edge
 	revision uint32
 	decided  int64
+}
+
+// entry names an entry of a chain that was told.
+type entry struct {
+	stream string
+	number uint64
 }
 
 // NewFeed returns a feed that tells nothing until Start.
@@ -112,8 +120,13 @@ func (f *Feed) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if fresh := f.fresh(verdicts); len(fresh)+len(incidents) > 0 {
-		f.publish(store.Changes{Verdicts: fresh, Incidents: incidents})
+	copied, err := f.store.CertificatesSince(ctx, from)
+	if err != nil {
+		return err
+	}
+	fresh, entries := f.fresh(verdicts), f.entries(copied)
+	if len(fresh)+len(incidents)+len(entries) > 0 {
+		f.publish(store.Changes{Verdicts: fresh, Incidents: incidents, Certificates: entries})
 	}
 	for _, t := range touched {
 		f.note(t, t.StoredAt)
@@ -145,6 +158,20 @@ func (f *Feed) fresh(changed []store.Changed) []store.Verdict {
 		if f.note(t, c.StoredAt) && c.State != store.Withdrawn {
 			fresh = append(fresh, c.Verdict)
 		}
+	}
+	return fresh
+}
+
+// entries leaves out what was told before. More than one server copies an entry, the last of them maybe long after it was told.
+func (f *Feed) entries(copied []store.ChangedCertificate) []store.Certificate {
+	var fresh []store.Certificate
+	for i := range copied {
+		c := &copied[i]
+		k := entry{c.Stream, c.Number}
+		if f.note(k, c.StoredAt) {
+			fresh = append(fresh, c.Certificate)
+		}
+		f.told[k] = later(f.told[k], c.StoredAt)
 	}
 	return fresh
 }

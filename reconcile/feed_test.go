@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/rollcallhq/rollcall/audit/wire"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
@@ -153,5 +155,73 @@ func TestTheFeedDropsASubscriberThatDoesNotRead(t *testing.T) {
 	}
 	if n != fanDepth {
 		t.Errorf("it got %d changes before its channel was closed", n)
+	}
+}
+
+// unread is a store that is away where new certificates are read.
+type unread struct {
+	*store.Store
+	away bool
+}
+
+func (u *unread) CertificatesSince(ctx context.Context, since time.Time) ([]store.ChangedCertificate, error) {
+	if u.away {
+		return nil, errors.New("away")
+	}
+	return u.Store.CertificatesSince(ctx, since)
+}
+
+// More than one server copies an entry from its topic: it is told once, in the order of its chain, though the store was away between.
+func TestTheFeedTellsEachEntryOfAChainOnceHoweverManyServersCopyIt(t *testing.T) {
+	s := &unread{Store: openStore(t)}
+	feed := NewFeed(s, slog.New(slog.DiscardHandler))
+	feed.mustLook(t)
+	changes, cancel := feed.Subscribe()
+	defer cancel()
+	entries := []store.Certificate{
+		{Stream: "orders", Number: 1, Hour: five, Action: "certify", IssuedAt: five, IssuedBy: "anna"},
+		{Stream: "orders", Number: 2, Hour: five, Action: "revoke", IssuedAt: five, IssuedBy: "rollcall", Reason: "3 lost"},
+	}
+	put := func(entries ...store.Certificate) {
+		t.Helper()
+		if err := s.AddCertificates(t.Context(), entries); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(entries[1])
+	put(entries...)
+	decide(t, s.Store, "orders", 1, store.Incomplete)
+	s.away = true
+	if err := feed.look(t.Context()); err == nil {
+		t.Error("a store that is away is not told")
+	}
+	s.away = false
+	for range 3 {
+		feed.mustLook(t)
+		put(entries...)
+	}
+	if len(changes) != 1 {
+		t.Fatalf("%d changes are told", len(changes))
+	}
+	c := <-changes
+	if diff := cmp.Diff(entries, c.Certificates); diff != "" || len(c.Verdicts) != 1 {
+		t.Errorf("%d verdicts and\n%s", len(c.Verdicts), diff)
+	}
+}
+
+// A copy that is made long after an entry was told does not make it new.
+func TestTheFeedKnowsAnEntryAgainThatIsCopiedLate(t *testing.T) {
+	feed := NewFeed(nil, slog.New(slog.DiscardHandler))
+	copied := func(number uint64, after time.Duration) store.ChangedCertificate {
+		return store.ChangedCertificate{Certificate: store.Certificate{Stream: "orders", Number: number}, StoredAt: five.Add(after)}
+	}
+	first, again := copied(1, 0), copied(1, 5*time.Second)
+	if n := len(feed.entries([]store.ChangedCertificate{first, again})); n != 1 {
+		t.Fatalf("%d of one are told", n)
+	}
+	feed.entries([]store.ChangedCertificate{copied(2, 12*time.Second)})
+	feed.forget()
+	if n := len(feed.entries([]store.ChangedCertificate{again})); n != 0 {
+		t.Error("it is told again")
 	}
 }

@@ -128,7 +128,7 @@ func (r *Reader) tallyWindow(ctx context.Context, t *tally, w *window, edge stor
 	var bad, good []*part
 	var rest uint64 // events of good sources
 	bySource := map[wire.UID]pair{}
-	for p, err := range numberedParts(ctx, r.store, []store.WindowKey{w.key()}, wire.UID{}, set == twice) {
+	for p, err := range numberedParts(ctx, r.store, []store.WindowKey{w.key()}, w.epochs(), wire.UID{}, set == twice) {
 		if err != nil {
 			return err
 		}

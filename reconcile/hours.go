@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -53,11 +52,11 @@ func (r *Reader) Hours(ctx context.Context, streams []string, from, to, now time
 			if start.Before(shown) && len(sums) == 0 {
 				continue
 			}
-			hours = append(hours, rollUp(start, sums, lacking(all, settings[stream]), p, settings[stream], firstEdge(hops[stream], settings[stream]), now))
-			lapse(&hours[len(hours)-1], r.retention, now)
+			h := rollUp(start, sums, lacking(all, settings[stream]), p, settings[stream], firstEdge(hops[stream], settings[stream]), now)
+			hours = append(hours, r.appraised(h, settings[stream], now))
 		}
 	}
-	return hours, nil
+	return hours, dropWaivedBars(ctx, r.store, hours)
 }
 
 func ceilHour(t time.Time) time.Time {
@@ -126,13 +125,14 @@ func lacks(verdicts []store.Verdict, required []store.Edge) bool {
 // rollUp joins the sums of one hour's edges. Windows without a stored verdict are complete once the stream was examined past
 // them; before that the hour is not, nor where they have no edge.
 func rollUp(start time.Time, sums []store.EdgeHour, lacking bool, p store.Progress, s store.Settings, firstEdge, now time.Time) store.Hour {
-	h := store.Hour{Stream: s.Stream, Start: start, State: store.Complete}
+	h := store.Hour{Stream: s.Stream, Start: start, State: store.Complete, Good: store.Complete, Held: store.Complete}
 	end := start.Add(time.Hour)
 	from := later(start, p.Earliest)
 	unexamined := windowsBetween(later(from, p.Examined), end, s)
 	covered, stored := len(sums) > 0, len(sums) > 0
 	for i := range sums {
-		h.State = h.State.Worse(sums[i].Worst)
+		h.State, h.Good, h.Held = h.State.Worse(sums[i].Worst), h.Good.Worse(sums[i].Good), h.Held.Worse(sums[i].Held)
+		h.Waived.Add(sums[i].Waived)
 		addCounts(&h.Counts, &sums[i].Counts)
 		covered = covered && sums[i].Unexamined >= unexamined
 		stored = stored && sums[i].Windows >= windowsBetween(from, end, s)
@@ -141,18 +141,35 @@ func rollUp(start time.Time, sums []store.EdgeHour, lacking bool, p store.Progre
 		h.Produced = max(h.Produced, sums[i].Produced)
 	}
 	if edgeless(from, firstEdge, s) && !stored {
-		h.State = h.State.Worse(store.Unknown)
+		worsen(&h, store.Unknown)
 	}
 	switch {
 	case now.Before(end):
-		h.State = h.State.Worse(store.Open)
+		worsen(&h, store.Open)
 	case lacking, unexamined > 0 && !covered:
-		h.State = h.State.Worse(store.Settling)
-	}
-	if h.State == store.Open || h.State == store.Settling {
-		h.Next = end.Add(s.Grace)
+		worsen(&h, store.Settling)
 	}
 	return h
+}
+
+// appraised says of an hour that is rolled up what stands in the way of a certificate, and when that can be no more.
+func (r *Reader) appraised(h store.Hour, s store.Settings, now time.Time) store.Hour {
+	lapse(&h, r.retention, now)
+	h.Next, h.Bars = nextGood(&h, h.Start.Add(time.Hour+s.Grace)), bars(&h, &s)
+	return h
+}
+
+// worsen makes an hour at least as bad as a state that nobody can waive.
+func worsen(h *store.Hour, s store.State) {
+	h.State, h.Good, h.Held = h.State.Worse(s), h.Good.Worse(s), h.Held.Worse(s)
+}
+
+// nextGood is the earliest instant at which the hour can be good; zero where it is, or time alone makes it no better.
+func nextGood(h *store.Hour, graceEnds time.Time) time.Time {
+	if h.Good == store.Open || h.Good == store.Settling {
+		return graceEnds
+	}
+	return time.Time{}
 }
 
 // addCounts adds all but Produced, which is the same on every edge.
@@ -171,6 +188,7 @@ func addCounts(sum, c *store.Counts) {
 	sum.Skewed += c.Skewed
 	sum.Unplaced += c.Unplaced
 	sum.Late += c.Late
+	sum.Replayed += c.Replayed
 	sum.InvalidAtSource += c.InvalidAtSource
 	sum.InvalidBefore += c.InvalidBefore
 	sum.Checked += c.Checked
@@ -189,14 +207,27 @@ func windowsBetween(from, to time.Time, s store.Settings) uint64 {
 // HourOfEdge returns the roll-up of one hour, over one edge or over the required ones, and its verdicts that are not complete. It is
 // false where the stream is unknown or the hour lies outside of what is known at now.
 func (r *Reader) HourOfEdge(ctx context.Context, stream string, hour time.Time, edge *store.Edge, now time.Time) (store.Hour, []store.Verdict, error) {
+	a, err := r.appraise(ctx, stream, hour, edge, now)
+	return a.hour, slices.DeleteFunc(a.verdicts, func(v store.Verdict) bool { return v.State == store.Complete }), err
+}
+
+// appraisal is an hour with what it is rolled up from.
+type appraisal struct {
+	hour     store.Hour
+	settings store.Settings
+	verdicts []store.Verdict // of the edges that count, ascending by start and edge
+}
+
+// appraise rolls up one hour, over one edge or over the required ones. The state is 0 where nothing is known of the hour at now.
+func (r *Reader) appraise(ctx context.Context, stream string, hour time.Time, edge *store.Edge, now time.Time) (appraisal, error) {
 	end := hour.Add(time.Hour)
 	all, err := r.Windows(ctx, stream, hour, end, now, edge)
 	if err != nil {
-		return store.Hour{}, nil, err
+		return appraisal{}, err
 	}
 	settings, err := r.store.Settings(ctx, []string{stream})
 	if err != nil {
-		return store.Hour{}, nil, err
+		return appraisal{}, err
 	}
 	s := settings[stream]
 	if edge == nil && len(s.Edges) > 0 {
@@ -204,149 +235,48 @@ func (r *Reader) HourOfEdge(ctx context.Context, stream string, hour time.Time, 
 	}
 	h := store.Hour{Stream: stream, Start: hour}
 	produced := map[store.Edge]uint64{}
-	var open []store.Verdict
 	for i := range all {
 		v := &all[i]
-		h.State = h.State.Worse(v.State)
+		h.State, h.Good, h.Held = h.State.Worse(v.State), h.Good.Worse(goodState(v)), h.Held.Worse(heldState(v))
 		if edge == nil && lacks(sameStart(all, i), s.Edges) {
-			h.State = h.State.Worse(store.Settling)
+			worsen(&h, store.Settling)
 		}
+		h.Waived.Add(v.Waived)
 		addCounts(&h.Counts, &v.Counts)
 		produced[v.Edge] += v.Produced
 		h.Produced = max(h.Produced, produced[v.Edge])
-		if v.State != store.Complete {
-			open = append(open, *v)
-		}
 	}
 	if edge == nil {
 		blank, err := r.blank(ctx, s, hour, now)
 		if err != nil {
-			return store.Hour{}, nil, err
+			return appraisal{}, err
 		}
 		if blank {
-			h.State = h.State.Worse(store.Unknown)
+			worsen(&h, store.Unknown)
 		}
 	}
 	if h.State != 0 && now.Before(end) {
-		h.State = h.State.Worse(store.Open)
+		worsen(&h, store.Open)
 	}
-	if h.State == store.Open || h.State == store.Settling {
-		h.Next = end.Add(s.Grace)
-	}
-	lapse(&h, r.retention, now)
-	return h, open, nil
+	one := []store.Hour{r.appraised(h, s, now)}
+	err = dropWaivedBars(ctx, r.store, one)
+	return appraisal{one[0], s, all}, err
 }
 
-// Watermark returns a stream's completeness watermark, of all required edges or of those that lead to a hop, and the window that holds it
-// back, if one does. It is false where no window is known.
-func (r *Reader) Watermark(ctx context.Context, stream, hop string, now time.Time) (time.Time, *store.Blocked, bool, error) {
-	k, ok, err := r.know(ctx, stream, time.Time{}, now)
-	if err != nil || !ok || k.progress.Earliest.IsZero() {
-		return time.Time{}, nil, false, err
+// goodState is the verdict's state, and complete where all that keeps it from that is waived.
+func goodState(v *store.Verdict) store.State {
+	if v.Good() {
+		return store.Complete
 	}
-	counts := func(e store.Edge) bool {
-		return (hop == "" || e.To == hop) && (len(k.settings.Edges) == 0 || slices.Contains(k.settings.Edges, e))
-	}
-	bad, err := r.store.FirstNotComplete(ctx, map[string]time.Time{stream: k.progress.Earliest})
-	if err != nil {
-		return time.Time{}, nil, false, err
-	}
-	hops, err := r.store.Hops(ctx, []string{stream})
-	if err != nil {
-		return time.Time{}, nil, false, err
-	}
-	mark := later(k.progress.Earliest, k.progress.Examined)
-	rejudged, err := r.rejudged(ctx, map[string]store.Progress{stream: k.progress})
-	if err != nil || rejudged[stream] {
-		return k.progress.Earliest, nil, err == nil, err
-	}
-	if start, there, err := r.unjudged(ctx, k, firstEdge(hops[stream], k.settings)); err != nil || there && start.Before(mark) {
-		if err != nil {
-			return time.Time{}, nil, false, err
-		}
-		mark = start
-	}
-	for edge, start := range bad[stream] {
-		if counts(edge) && start.Before(mark) {
-			mark = start
-		}
-	}
-	all, err := r.Windows(ctx, stream, mark, now.Add(time.Second), now, nil)
-	if err != nil {
-		return time.Time{}, nil, false, err
-	}
-	mark, blocked := walk(mark, all, counts, requiredTo(k.settings.Edges, hop))
-	return mark, blocked, true, nil
+	return v.State
 }
 
-// rejudged says which streams are, as a whole, to be judged anew, since their settings changed or something was closed by hand: until a pass
-// has begun with that, what stands may not hold.
-func (r *Reader) rejudged(ctx context.Context, progress map[string]store.Progress) (map[string]bool, error) {
-	marks, err := r.store.MarksOf(ctx, slices.Collect(maps.Keys(progress)))
-	found := map[string]bool{}
-	for _, m := range marks {
-		if m.Start.IsZero() && !m.Since.IsZero() && m.Since.Before(progress[m.Stream].Earliest) {
-			found[m.Stream] = true
-		}
+// heldState is goodState, and complete also where events are lost.
+func heldState(v *store.Verdict) store.State {
+	if v.State == store.Incomplete {
+		return store.Complete
 	}
-	return found, err
-}
-
-// unjudged finds the first window that has no edge, so that nothing was compared.
-func (r *Reader) unjudged(ctx context.Context, k known, firstEdge time.Time) (time.Time, bool, error) {
-	k.progress.Earliest = later(k.progress.Earliest, k.shown)
-	if !edgeless(k.progress.Earliest, firstEdge, k.settings) {
-		return time.Time{}, false, nil
-	}
-	stored, err := r.store.VerdictsIn(ctx, k.settings.Stream, k.progress.Earliest, firstEdge)
-	if err != nil {
-		return time.Time{}, false, err
-	}
-	for start := range k.starts(k.progress.Earliest, firstEdge, firstEdge) {
-		if !edgeless(start, firstEdge, k.settings) {
-			break
-		}
-		if !slices.ContainsFunc(stored, func(v store.Verdict) bool { return v.Start.Equal(start) }) {
-			return start, true, nil
-		}
-	}
-	return time.Time{}, false, nil
-}
-
-// sameStart returns the verdicts of the window that the i-th one is of; all is in the order of starts.
-func sameStart(all []store.Verdict, i int) []store.Verdict {
-	from, to := i, i+1
-	for from > 0 && all[from-1].Start.Equal(all[i].Start) {
-		from--
-	}
-	for to < len(all) && all[to].Start.Equal(all[i].Start) {
-		to++
-	}
-	return all[from:to]
-}
-
-// requiredTo returns the required edges, of all hops or those that lead to one.
-func requiredTo(edges []store.Edge, hop string) []store.Edge {
-	return slices.DeleteFunc(slices.Clone(edges), func(e store.Edge) bool { return hop != "" && e.To != hop })
-}
-
-// walk goes from mark over the windows that follow for as long as each is complete on all edges that count.
-func walk(mark time.Time, all []store.Verdict, counts func(store.Edge) bool, required []store.Edge) (time.Time, *store.Blocked) {
-	for len(all) > 0 && all[0].Start.Equal(mark) {
-		if lacks(sameStart(all, 0), required) {
-			return mark, nil
-		}
-		end := mark.Add(time.Duration(all[0].Seconds) * time.Second)
-		for len(all) > 0 && all[0].Start.Equal(mark) {
-			v := all[0]
-			if counts(v.Edge) && v.State != store.Complete {
-				return mark, &store.Blocked{Start: v.Start, Edge: v.Edge, State: v.State, Reasons: v.Reasons}
-			}
-			all = all[1:]
-		}
-		mark = end
-	}
-	return mark, nil
+	return goodState(v)
 }
 
 // blank says whether an hour has a window that has no edge, so that nothing was compared.

@@ -33,6 +33,7 @@ type badWindow struct {
 	since   time.Time      // since when it is as it is, bad or not
 	opened  time.Time      // when it first was bad
 	verdict *store.Verdict // the last that was bad
+	excused bool           // it is not bad since all of it was waived
 	decided uint64         // Unix ms of the latest verdict
 }
 
@@ -53,7 +54,7 @@ func (r *rule) readWindow(s *store.Settings, revisions []store.Verdict, at sibli
 			}
 			w.verdict = v
 		case r.over(v) && w.bad:
-			w.bad, w.since = false, v.DecidedAt
+			w.bad, w.since, w.excused = false, v.DecidedAt, v.Excused
 		}
 		w.start, w.seconds, w.decided = v.Start, v.Seconds, uint64(v.DecidedAt.UnixMilli())
 	}
@@ -151,7 +152,10 @@ func (e *evidence) incidentOf(r *rule, edge store.Edge, run []badWindow) store.I
 	if ended {
 		i.Since, i.Version = later(good, last.end().Add(bridge)), i.Version+1 // the same windows go on no more
 	}
-	if i.Text = lineOf(&i, worst); !required {
+	if i.Text = lineOf(&i, worst); i.Bad == 0 && slices.ContainsFunc(run, func(w badWindow) bool { return w.excused }) {
+		i.Text += ", or waived"
+	}
+	if !required {
 		i.Text += ", since the edge is not required"
 	}
 	return i

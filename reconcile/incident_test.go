@@ -85,6 +85,24 @@ func TestALossThatIsFilledLaterResolves(t *testing.T) {
 	}
 }
 
+func TestAWaivedLossResolvesAndOneThatNobodyWaivedOpensAgain(t *testing.T) {
+	waived := revision(0, appSink, 2, store.Incomplete, 200)
+	waived.Waived.Lost, waived.Excused = 3, true
+	history := []store.Verdict{revision(0, appSink, 1, store.Incomplete, 100), waived}
+	decided := func() store.Incident {
+		return decideIncidents(evidence{settings: store.DefaultSettings("orders"), history: history})[0]
+	}
+	if i := decided(); i.State() != store.IncidentResolved || !strings.HasSuffix(i.Text, ", or waived") {
+		t.Fatalf("waived: %s: %s", i.State(), i.Text)
+	}
+	more := revision(0, appSink, 3, store.Incomplete, 300)
+	more.Lost, more.Waived.Lost = 4, 3
+	history = append(history, more)
+	if i := decided(); i.State() != store.IncidentOpen || i.Lost != 4 {
+		t.Fatalf("one more is lost: %s: %s", i.State(), i.Text)
+	}
+}
+
 func TestAnUnknownWindowThatTurnsOutIncompleteIsALossFromThenOn(t *testing.T) {
 	history := []store.Verdict{revision(0, appSink, 1, store.Unknown, 100), revision(0, appSink, 2, store.Incomplete, 200)}
 	want := []string{"loss 00..00 app..sink open", "unknown 00..00 app..sink resolved"}

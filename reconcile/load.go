@@ -16,6 +16,7 @@ import (
 type historyStore interface {
 	Settings(ctx context.Context, streams []string) (map[string]store.Settings, error)
 	ClosingsOf(ctx context.Context, streams []string) (map[string][]store.Closing, error)
+	EpochsOf(ctx context.Context, streams []string) (map[string][]store.Epoch, error)
 	Reports(ctx context.Context, streams []string, since time.Time) (map[string][]store.Report, error)
 	EmittersSince(ctx context.Context, streams []string, since time.Time) (map[string][]store.Emitter, error)
 	Hops(ctx context.Context, streams []string) (map[string][]store.HopSummary, error)
@@ -27,6 +28,7 @@ type contentStore interface {
 	SourceRolls(ctx context.Context, windows []store.WindowKey, from wire.UID) iter.Seq2[store.SourceRolls, error]
 	EmitterRolls(ctx context.Context, keys []store.RollKey, events uint64) iter.Seq2[store.EmitterRoll, error]
 	ForeignEvents(ctx context.Context, windows []store.WindowKey, from string) iter.Seq2[store.ForeignEvent, error]
+	WaivedOf(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.WaivedName, error)
 	HopTallies(ctx context.Context, windows []store.WindowKey) (map[store.HopWindow]store.HopTally, error)
 	Announced(ctx context.Context, windows []store.WindowKey) (map[store.WindowKey][]store.Announced, error)
 	Announcers(ctx context.Context, since map[string]time.Time) (map[string][]store.HopEmitter, error)
@@ -62,6 +64,10 @@ func loadHistories(ctx context.Context, s historyStore, queries []historyQuery, 
 	if err != nil {
 		return nil, err
 	}
+	epochs, err := s.EpochsOf(ctx, names)
+	if err != nil {
+		return nil, err
+	}
 	asked := make([]store.UncoveredQuery, len(queries))
 	for i, q := range queries {
 		asked[i] = q.uncovered(reports[q.stream])
@@ -74,7 +80,8 @@ func loadHistories(ctx context.Context, s historyStore, queries []historyQuery, 
 	for _, q := range queries {
 		found[q.stream] = newHistory(Stream{
 			Settings: q.settings, Since: since.UnixMilli(), Hops: hops[q.stream], Emitters: emitters[q.stream],
-			Reports: reports[q.stream], Closings: closings[q.stream], Uncovered: uncovered[q.stream],
+			Reports: reports[q.stream], Closings: closings[q.stream], Epochs: epochs[q.stream],
+			Uncovered: uncovered[q.stream],
 		})
 	}
 	return found, nil
@@ -112,6 +119,9 @@ func (q historyQuery) uncovered(reports []store.Report) store.UncoveredQuery {
 
 // fillWindows reads and compares, part by part, what the hops took over of the windows, and keeps those open that are torn.
 func fillWindows(ctx context.Context, s contentStore, windows []*window) error {
+	if err := readWaived(ctx, s, windows); err != nil {
+		return err
+	}
 	if err := readContents(ctx, s, windows); err != nil {
 		return err
 	}
@@ -123,7 +133,7 @@ func readContents(ctx context.Context, s contentStore, windows []*window) error 
 	if len(keys) == 0 {
 		return nil
 	}
-	for p, err := range eachPart(ctx, s, keys) {
+	for p, err := range eachPart(ctx, s, keys, epochsOfWindows(byKey)) {
 		if err != nil {
 			return err
 		}
@@ -197,9 +207,9 @@ func holdStrangers(ctx context.Context, s contentStore, windows map[store.Window
 }
 
 // eachPart yields all parts of the windows. An error is yielded last.
-func eachPart(ctx context.Context, s contentStore, keys []store.WindowKey) iter.Seq2[*part, error] {
+func eachPart(ctx context.Context, s contentStore, keys []store.WindowKey, epochs epochsOf) iter.Seq2[*part, error] {
 	return func(yield func(*part, error) bool) {
-		for _, parts := range []iter.Seq2[*part, error]{numberedParts(ctx, s, keys, wire.UID{}, true), foreignParts(ctx, s, keys, "")} {
+		for _, parts := range []iter.Seq2[*part, error]{numberedParts(ctx, s, keys, epochs, wire.UID{}, true), foreignParts(ctx, s, keys, epochs, "")} {
 			for p, err := range parts {
 				if !yield(p, err) || err != nil {
 					return
@@ -209,10 +219,10 @@ func eachPart(ctx context.Context, s contentStore, keys []store.WindowKey) iter.
 	}
 }
 
-func foreignParts(ctx context.Context, s contentStore, keys []store.WindowKey, from string) iter.Seq2[*part, error] {
+func foreignParts(ctx context.Context, s contentStore, keys []store.WindowKey, epochs epochsOf, from string) iter.Seq2[*part, error] {
 	return func(yield func(*part, error) bool) {
 		for one, err := range s.ForeignEvents(ctx, keys, from) {
-			if !yield(foreignPart(&one), err) || err != nil {
+			if !yield(foreignPart(&one, epochs), err) || err != nil {
 				return
 			}
 		}
@@ -227,7 +237,7 @@ const (
 
 // numberedParts yields the parts of numbered events from the source from on, in the order of stream, start and source; with what more than one
 // emitter saw where overlaps are asked for.
-func numberedParts(ctx context.Context, s contentStore, keys []store.WindowKey, from wire.UID, overlaps bool) iter.Seq2[*part, error] {
+func numberedParts(ctx context.Context, s contentStore, keys []store.WindowKey, epochs epochsOf, from wire.UID, overlaps bool) iter.Seq2[*part, error] {
 	return func(yield func(*part, error) bool) {
 		var waiting []*part
 		var weight uint64
@@ -250,7 +260,7 @@ func numberedParts(ctx context.Context, s contentStore, keys []store.WindowKey, 
 				yield(nil, err)
 				return
 			}
-			p := numberedPart(&one)
+			p := numberedPart(&one, epochs)
 			if !overlaps {
 				p.suspect = nil
 			}

@@ -59,7 +59,7 @@ func (r *Reader) page(ctx context.Context, w *window, edge store.Edge, set list,
 	from := cursor(after).Source()
 	// A foreign UID may sort anywhere among the numbered ones, and after may be of either sort.
 	var items []store.Named
-	for p, err := range numberedParts(ctx, r.store, keys, from, set == twice) {
+	for p, err := range numberedParts(ctx, r.store, keys, w.epochs(), from, set == twice) {
 		if err != nil {
 			return nil, err
 		}
@@ -68,7 +68,7 @@ func (r *Reader) page(ctx context.Context, w *window, edge store.Edge, set list,
 		}
 	}
 	var foreign []store.Named
-	for p, err := range foreignParts(ctx, r.store, keys, after) {
+	for p, err := range foreignParts(ctx, r.store, keys, w.epochs(), after) {
 		if err != nil {
 			return nil, err
 		}

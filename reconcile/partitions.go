@@ -61,6 +61,7 @@ func (h *history) startSweep(s *sweep, c *closing, l *lanes) {
 	for _, closed := range h.Closings {
 		if closed.Kind == store.CloseLane && closed.Hop == l.hop && h.closedByHand(store.CloseLane, wire.UID{}, l.hop, closed.Lane, c.start) {
 			s.closeByHand(closed.Lane)
+			c.byHand["lane "+closed.Lane+" of "+l.hop] = true
 		}
 	}
 }

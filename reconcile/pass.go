@@ -26,6 +26,7 @@ type Store interface {
 	SetProgress(ctx context.Context, progress []store.Progress, now time.Time) error
 	historyStore
 	contentStore
+	moveStore
 	IncidentStore
 }
 
@@ -129,6 +130,9 @@ func (p *pass) judge(ctx context.Context, group []*work) error {
 		return err
 	}
 	if err := p.callOut(ctx, group, before); err != nil {
+		return err
+	}
+	if err := p.noteMoves(ctx, group, histories, before); err != nil {
 		return err
 	}
 	return p.advance(ctx, group, before)
@@ -268,7 +272,7 @@ func changed(said, before []store.Verdict) []store.Verdict {
 	for i := range said {
 		v := &said[i]
 		j := slices.IndexFunc(before, func(b store.Verdict) bool { return b.Edge == v.Edge })
-		if j >= 0 && same(v, &before[j]) && v.Due.Equal(before[j].Due) && v.Bound.Equal(before[j].Bound) && v.K.Equal(before[j].K) {
+		if j >= 0 && same(v, &before[j]) && v.Due.Equal(before[j].Due) && v.Bound.Equal(before[j].Bound) && v.K.Equal(before[j].K) && v.ByHand == before[j].ByHand && v.Replays == before[j].Replays {
 			v.DecidedAt, v.Revision = before[j].DecidedAt, before[j].Revision
 			continue
 		}
@@ -302,10 +306,7 @@ func (p *pass) advance(ctx context.Context, group []*work, standing map[store.Wi
 			}
 		}
 		old, next = append(old, w.marks...), append(next, w.later...)
-		if all := slices.Concat(w.forgone, w.derived); len(all) > 0 {
-			last := all[len(all)-1]
-			w.progress.Examined = last.Add(time.Duration(w.settings.Seconds(last)) * time.Second)
-		}
+		w.progress.Examined = w.examined()
 		w.progress.Stream = w.stream
 		if w.progress.Earliest.IsZero() {
 			continue

@@ -296,7 +296,7 @@ func TestJoin(t *testing.T) {
 		n = 100
 	}
 	for i := range n {
-		h := model.Histories().Example(5_000_000 + i)
+		h := model.Histories().Example(5_000_000 + i).WithoutWaivers()
 		if len(h.Steps) == 0 {
 			continue
 		}
@@ -330,6 +330,9 @@ func finish(t *testing.T, s *store.Store, plays []*play) map[string][]said {
 			}
 			if step.Close != nil {
 				st.close(t.Context(), p, step.Close)
+			}
+			if step.Declare != nil {
+				st.declare(t.Context(), p, step.Declare)
 			}
 		}
 		st.clock[p.stream] = p.now

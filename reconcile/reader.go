@@ -28,6 +28,7 @@ type ReaderStore interface {
 	SpentOf(ctx context.Context, queries []store.SpentQuery, spans int, now time.Time) (map[string]map[string]store.Spent, error)
 	SchemaOutcomes(ctx context.Context, stream, hop string, from, to time.Time) (map[store.SchemaOutcome]uint64, error)
 	ForeignSightings(ctx context.Context, uid string) ([]store.Sighting, error)
+	digestStore
 }
 
 // Reader answers questions about windows by the same rules by which a pass judges them. It writes nothing.

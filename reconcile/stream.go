@@ -17,6 +17,7 @@ type Stream struct {
 	Emitters  []store.Emitter // those not closed long before Since
 	Reports   []store.Report  // in any order
 	Closings  []store.Closing
+	Epochs    []store.Epoch
 	Uncovered []store.Uncovered
 }
 

@@ -11,12 +11,15 @@ import (
 
 // Why a revision was made.
 const (
-	causeFirst       = "first"        // the first verdict of the window
-	causeLateData    = "late-data"    // reports about the window came after it had settled
-	causeSettleLimit = "settle-limit" // the settle limit passed and a lane is not covered
-	causeRecovered   = "recovered"    // an unknown window's lanes were covered after all
-	causeSettings    = "settings"     // an edge came or went with the settings
-	causeReopened    = "reopened"     // an event was taken over late and later hops have to pass it
+	causeFirst       = "first"          // the first verdict of the window
+	causeLateData    = "late-data"      // reports about the window came after it had settled
+	causeSettleLimit = "settle-limit"   // the settle limit passed and a lane is not covered
+	causeRecovered   = "recovered"      // an unknown window's lanes were covered after all
+	causeSettings    = "settings"       // an edge came or went with the settings
+	causeReopened    = "reopened"       // an event was taken over late and later hops have to pass it
+	causeByHand      = "closed-by-hand" // a person closed what held the window
+	causeReplay      = "replay"         // a declared replay delivered something, or was declared
+	causeWaiver      = "waiver"         // a person waived something
 )
 
 // window is one window being judged.
@@ -152,7 +155,11 @@ func (w *window) verdict(edge store.Edge, old *store.Verdict) store.Verdict {
 		State: w.state(edge, counts.Lost), Counts: counts, DecidedAt: w.now.UTC(), Bound: w.bound(edge),
 	}
 	v.Due = w.due(v.State)
-	v.Reasons = w.reasons(edge, &counts, v.State)
+	held := w.held(edge, &counts, v.State)
+	v.Reasons = w.reasons(edge, &counts, v.State, held)
+	v.Waived = w.content.waivedOf(edge, how, held)
+	v.Excused = excused(&v, len(held))
+	v.ByHand, v.Replays = uint32(len(w.closing.byHand)), w.replays(edge)
 	if how.closed {
 		v.K = time.UnixMilli(w.closing.hops[edge.To].k).UTC()
 		v.FirstClosed = v.DecidedAt
@@ -181,20 +188,34 @@ func revise(v *store.Verdict, old *store.Verdict) {
 		return
 	}
 	v.Revision++
+	v.Cause = causeOf(v, old)
+}
+
+// causeOf says why a settled verdict is followed by another one.
+func causeOf(v, old *store.Verdict) string {
 	switch {
-	case old.State == store.Unknown && v.Closed():
-		v.Cause = causeRecovered
+	case sameButWaived(v, old):
+		return causeWaiver
 	case old.Closed() && !v.Closed():
-		v.Cause = causeReopened
+		return causeReopened
+	case v.ByHand > old.ByHand:
+		return causeByHand
+	case v.Replays > old.Replays:
+		return causeReplay
+	case old.State == store.Unknown && v.Closed():
+		return causeRecovered
 	case v.State == store.Unknown && old.State != store.Unknown:
-		v.Cause = causeSettleLimit
-	default:
-		v.Cause = causeLateData
+		return causeSettleLimit
 	}
+	return causeLateData
 }
 
 // same says whether two verdicts say the same to a person.
 func same(a, b *store.Verdict) bool {
+	return sameButWaived(a, b) && a.Waived == b.Waived && a.Excused == b.Excused
+}
+
+func sameButWaived(a, b *store.Verdict) bool {
 	if a.State != b.State || a.Counts != b.Counts || len(a.Reasons) != len(b.Reasons) {
 		return false
 	}
@@ -210,14 +231,10 @@ func same(a, b *store.Verdict) bool {
 // maxReasons bounds the reasons of one verdict; the last then says how many more there are.
 const maxReasons = 20
 
-// reasons names what the state rests on: the losses of a closed edge, or all that holds an open one.
-func (w *window) reasons(edge store.Edge, counts *store.Counts, state store.State) []store.Reason {
-	switch state {
-	case store.Complete, store.Open:
+// held is all that holds an edge that is not closed.
+func (w *window) held(edge store.Edge, counts *store.Counts, state store.State) []store.Reason {
+	if state != store.Settling && state != store.Unknown {
 		return nil
-	case store.Incomplete:
-		text := fmt.Sprintf("%s of %s events that %s handed on never reached %s", number(counts.Lost), number(counts.Expected), edge.From, edge.To)
-		return []store.Reason{{Code: "lost", Text: text, Hop: edge.To, AtRisk: counts.Lost}}
 	}
 	var all []store.Reason
 	if w.torn {
@@ -226,12 +243,24 @@ func (w *window) reasons(edge store.Edge, counts *store.Counts, state store.Stat
 	for _, hop := range w.closing.graph.upTo(edge.To) {
 		all = append(all, w.holding(hop, counts.Pending)...)
 	}
+	return all
+}
+
+// reasons names what the state rests on: the losses of a closed edge, or what holds an open one.
+func (w *window) reasons(edge store.Edge, counts *store.Counts, state store.State, all []store.Reason) []store.Reason {
+	switch state {
+	case store.Complete, store.Open:
+		return nil
+	case store.Incomplete:
+		text := fmt.Sprintf("%s of %s events that %s handed on never reached %s", number(counts.Lost), number(counts.Expected), edge.From, edge.To)
+		return []store.Reason{{Code: "lost", Text: text, Hop: edge.To, AtRisk: counts.Lost}}
+	}
 	if len(all) == 0 && w.now.UnixMilli() < w.closing.end+w.h.Settings.Grace.Milliseconds() {
 		return []store.Reason{{Code: "grace", Text: "the grace period after the window's end has not passed"}}
 	}
 	if len(all) > maxReasons {
 		more := store.Reason{Code: "more", Text: fmt.Sprintf("%d more lanes hold the window", len(all)-maxReasons+1)}
-		all = append(all[:maxReasons-1], more)
+		all = append(slices.Clone(all[:maxReasons-1]), more)
 	}
 	return all
 }

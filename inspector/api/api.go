@@ -110,6 +110,9 @@ type Window struct {
 	InvalidBefore   uint64     `json:"invalidBefore" doc:"of invalid, the events that another edge tells of: invalid - invalidBefore + invalidAtSource counts each event on one edge"`
 	Checked         uint64     `json:"checked" doc:"events that the later hop checked against their schema"`
 	CheckedAtSource uint64     `json:"checkedAtSource" doc:"the same of the earlier hop, where it is a first one"`
+	Replayed        uint64     `json:"replayed,omitempty" doc:"of the later hop: delivered again by a declared replay"`
+	Waived          *Waived    `json:"waived,omitempty" doc:"of the counts: what people waived"`
+	Good            bool       `json:"good" doc:"complete, or all that keeps it from that is waived"`
 	Latency         *Latency   `json:"latency,omitempty" doc:"of the later hop since production; absent when not measured"`
 	Reasons         []Reason   `json:"reasons"`
 	Cause           string     `json:"cause,omitempty" doc:"why this revision was made"`
@@ -275,8 +278,14 @@ type Hour struct {
 	InvalidBefore     uint64     `json:"invalidBefore" doc:"of invalid, the events that another edge tells of: invalid - invalidBefore + invalidAtSource counts each event on one edge"`
 	Checked           uint64     `json:"checked" doc:"events that the later hop checked against their schema"`
 	CheckedAtSource   uint64     `json:"checkedAtSource" doc:"the same of the earlier hop, where it is a first one"`
-	Certified         bool       `json:"certified"`
-	NextCertifiableAt *time.Time `json:"nextCertifiableAt,omitempty" doc:"the earliest instant at which the hour can be complete"`
+	Replayed          uint64     `json:"replayed,omitempty"`
+	Waived            *Waived    `json:"waived,omitempty" doc:"of the counts: what people waived"`
+	Good              bool       `json:"good" doc:"complete, or all that keeps it from that is waived"`
+	Certified         bool       `json:"certified" doc:"a certificate stands for the hour"`
+	Certificate       *HourEntry `json:"certificate,omitempty" doc:"the last entry of the hour in the stream's chain; absent where nobody certified it"`
+	Certifiable       bool       `json:"certifiable" doc:"nothing stands in the way of a certificate"`
+	Bars              []string   `json:"bars,omitempty" doc:"what stands in the way of a certificate: edges-not-set, running, settling, unknown, lost, corrupt, rejected, duplicated, unplaced, no-traffic"`
+	NextCertifiableAt *time.Time `json:"nextCertifiableAt,omitempty" doc:"the earliest instant at which the hour can be complete, or good with what is waived"`
 }
 
 // HourDetail is an hour with its windows that are not complete.
@@ -297,6 +306,16 @@ type Blocked struct {
 type Watermark struct {
 	Watermark *time.Time `json:"watermark,omitempty"`
 	BlockedBy *Blocked   `json:"blockedBy,omitempty"`
+}
+
+// WatermarkMove says that the completeness watermark of a stream moved.
+type WatermarkMove struct {
+	At        time.Time  `json:"at"`
+	Watermark time.Time  `json:"watermark"`
+	Previous  *time.Time `json:"previous,omitempty" doc:"absent for the first"`
+	Back      bool       `json:"back,omitempty" doc:"it stepped back"`
+	Reason    string     `json:"reason" doc:"first, advanced, backfill, or the cause of the verdict that made it step back"`
+	BlockedBy *Blocked   `json:"blockedBy,omitempty" doc:"what it stood before"`
 }
 
 // Status is the health of the auditor itself.
@@ -360,7 +379,7 @@ type Snapshot struct {
 
 // Event is one message of GET /stream. On the wire its SSE "event:" is Type, its "id:" is
 // ID, and its "data:" is Data. Types: "snapshot" (Data: {"streams":[Stream…]}), "verdicts" (Data: {"items":[Window…]}),
-// "incident" (Data: an Incident), "heartbeat" (Data: {"at":time}).
+// "incident" (Data: an Incident), "certificate" (Data: a CertificateEvent), "heartbeat" (Data: {"at":time}).
 type Event struct {
 	Type string
 	ID   string

@@ -82,30 +82,46 @@ func parseNamed(path string, text []byte) (*File, error) {
 // whoever reads sees the old or the new one whole, and when Change returns nil the new one is on disk. It fails at once
 // where another Change is under way. When change returns an error or false, the file stays as it is.
 func Change(path string, change func(*File) (bool, error)) error {
+	return Edit("the tokens", path, func(text []byte) ([]byte, error) {
+		f := newFile()
+		if text != nil {
+			var err error
+			if f, err = parseNamed(path, text); err != nil {
+				return nil, err
+			}
+		}
+		if changed, err := change(f); err != nil || !changed {
+			return nil, err
+		}
+		return f.bytes(), nil
+	})
+}
+
+// Edit is Change of a file of secrets of any kind: edit is given nil where the file is absent, and returns nil for no change. What says what
+// is in the file, for errors.
+func Edit(what, path string, edit func(text []byte) ([]byte, error)) error {
 	path, err := realPath(path)
 	if err != nil {
-		return fmt.Errorf("change the tokens: %w", err)
+		return fmt.Errorf("change %s: %w", what, err)
 	}
 	dir, err := lock(filepath.Dir(path))
 	if err != nil {
-		return fmt.Errorf("change the tokens: %w", err)
+		return fmt.Errorf("change %s: %w", what, err)
 	}
 	defer func() { _ = dir.Close() }()
-	f, err := ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		f, err = newFile(), nil
+	text, err := ReadPrivate(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read %s: %w", what, err)
 	}
-	if err != nil {
+	text, err = edit(text)
+	if err != nil || text == nil {
 		return err
 	}
-	if changed, err := change(f); err != nil || !changed {
-		return err
-	}
-	if err := replace(path, f.bytes()); err != nil {
-		return fmt.Errorf("write the tokens: %w", err)
+	if err := replace(path, text); err != nil {
+		return fmt.Errorf("write %s: %w", what, err)
 	}
 	if err := dir.Sync(); err != nil {
-		return fmt.Errorf("write the tokens: %w", err)
+		return fmt.Errorf("write %s: %w", what, err)
 	}
 	return nil
 }

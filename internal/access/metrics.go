@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics tell of the files that are kept. The label file is tokens or certificate.
+// Metrics tell of the files that are kept. The label file is tokens, certificate or keys.
 type Metrics struct {
 	files   *prometheus.CounterVec
 	stale   *prometheus.GaugeVec
@@ -24,7 +24,7 @@ func NewMetrics(r *prometheus.Registry) (*Metrics, error) {
 	}
 	m := &Metrics{
 		files: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rollcall_access_files_total", Help: "Changes of the files of tokens and certificate, by result (taken, refused).",
+			Name: "rollcall_access_files_total", Help: "Changes of the files of tokens, certificate and signing keys, by result (taken, refused).",
 		}, []string{"file", "result"}),
 		stale:   gauge("file_stale", "1 while the file as it is now is refused and an older one is in force."),
 		expires: gauge("expires_timestamp_seconds", "When the first token that is not revoked, or the certificate, expires."),

@@ -23,6 +23,8 @@ import (
 	"github.com/rollcallhq/rollcall/inspector"
 	"github.com/rollcallhq/rollcall/inspector/api"
 	"github.com/rollcallhq/rollcall/internal/access"
+	"github.com/rollcallhq/rollcall/internal/certificate/keydir"
+	"github.com/rollcallhq/rollcall/internal/chain"
 	"github.com/rollcallhq/rollcall/internal/embedded"
 	"github.com/rollcallhq/rollcall/internal/figures"
 	"github.com/rollcallhq/rollcall/internal/notify"
@@ -39,6 +41,7 @@ type Config struct {
 	Listen       string // host:port; port 0 takes any free one
 	Door         Door
 	Data         string // directory of the embedded services
+	Keys         string // directory of the keys that sign certificates; empty: DATA/keys where a service is embedded, else there are none
 	ClickHouse   store.Config
 	KafkaBrokers []string // empty: the embedded broker
 	KafkaAccess  KafkaAccess
@@ -65,6 +68,9 @@ type App struct {
 
 	tokens      *access.Tokens      // nil: everybody may do everything
 	certificate *access.Certificate // nil: plain HTTP
+	access      *access.Metrics
+	keys        *keydir.Followed // nil: no certificates are issued
+	chain       *chain.Chain     // nil as keys
 	addr        string
 	brokers     []string
 	store       *store.Store
@@ -308,6 +314,7 @@ func (a *App) startInspector(context.Context) error {
 	if a.config.Role.answers() {
 		deps.Auditor, deps.Feed, deps.Pages = reconcile.NewReader(a.store).Keeping(a.config.Retention), a.feed, web.Handler()
 	}
+	a.tellCertificates(&deps)
 	if a.intake != nil {
 		deps.Reports, deps.Samples = a.intake.Handler(), a.samples.Handler()
 	}

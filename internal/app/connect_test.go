@@ -80,7 +80,7 @@ func TestWhatDoesNotBelongTogetherIsRefusedBeforeTheStart(t *testing.T) {
 }
 
 func TestCertificatesToTrustWantTLSAndMustBeSome(t *testing.T) {
-	cert, key := certificate(t, t.TempDir())
+	cert, key := selfSigned(t, t.TempDir())
 	if c, err := ClientTLS(true, cert); err != nil || c.RootCAs == nil {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -137,7 +137,7 @@ func behindTLS(t *testing.T, to, certFile, keyFile string) string {
 
 func TestTheStoreIsReachedByTLSThatIsTrusted(t *testing.T) {
 	addr, database := testenv.ClickHouse(t)
-	cert, key := certificate(t, t.TempDir())
+	cert, key := selfSigned(t, t.TempDir())
 	trust, err := ClientTLS(true, cert)
 	if err != nil {
 		t.Fatal(err)
@@ -276,7 +276,7 @@ func TestTheProfilerIsOnItsOwnAddressAndOnlyWhereAskedFor(t *testing.T) {
 // certificate to trust too.
 func secureKafka(t *testing.T) (brokers []string, certFile string) {
 	t.Helper()
-	certFile, keyFile := certificate(t, t.TempDir())
+	certFile, keyFile := selfSigned(t, t.TempDir())
 	var both []byte
 	for _, path := range []string{keyFile, certFile} {
 		text, err := os.ReadFile(path)

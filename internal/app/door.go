@@ -78,6 +78,7 @@ func (a *App) openDoor(context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.access = metrics
 	if door.Tokens != "" {
 		if a.tokens, err = access.OpenTokens(door.Tokens, metrics, a.log); err != nil {
 			return err

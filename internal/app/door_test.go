@@ -70,8 +70,8 @@ func TestTokensThatCannotBeReadAreToldAtTheStart(t *testing.T) {
 	}
 }
 
-// certificate writes a certificate of its own authority for 127.0.0.1, with its key.
-func certificate(t *testing.T, dir string) (certFile, keyFile string) {
+// selfSigned writes a certificate of its own authority for 127.0.0.1, with its key.
+func selfSigned(t *testing.T, dir string) (certFile, keyFile string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -112,7 +112,7 @@ func startGuarded(t *testing.T) *guarded {
 	t.Setenv("ROLLCALL_LIBCHDB", testenv.Library(t))
 	g := &guarded{t: t, tokens: map[access.Role]string{}}
 	g.door.Tokens = filepath.Join(t.TempDir(), "tokens")
-	g.door.TLSCert, g.door.TLSKey = certificate(t, t.TempDir())
+	g.door.TLSCert, g.door.TLSKey = selfSigned(t, t.TempDir())
 	for _, role := range access.Roles() {
 		one, text, err := access.NewToken("the-"+string(role), role, time.Time{}, time.Now())
 		if err == nil {

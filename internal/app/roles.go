@@ -28,6 +28,7 @@ const (
 func (r Role) takesReports() bool { return r == All || r == Ingest }
 func (r Role) judges() bool       { return r == All || r == Reconcile }
 func (r Role) answers() bool      { return r == All || r == Inspector }
+func (r Role) certifies() bool    { return r.judges() || r.answers() }
 
 // checkRole says what is missing for the role. The embedded services belong to one process, so that a process which does a part only needs
 // services that the others reach too.
@@ -52,12 +53,15 @@ func (c Config) checkRole() error {
 // parts are what the role starts, in this order, and stops in reverse: what takes requests in stops first, and the store last. The server listens
 // from the beginning, to say that it is not ready.
 func (a *App) parts() []func(context.Context) error {
-	parts := []func(context.Context) error{a.openDoor, a.openDebug, a.listen, a.startClickHouse, a.openStore, a.startKafka}
+	parts := []func(context.Context) error{a.openDoor, a.openKeys, a.openDebug, a.listen, a.startClickHouse, a.openStore, a.startKafka}
 	if a.config.Role.takesReports() {
 		parts = append(parts, a.startIntake, a.startConsumer, a.startSamples)
 	}
+	if a.config.Role.certifies() {
+		parts = append(parts, a.startChain)
+	}
 	if a.config.Role.judges() {
-		parts = append(parts, a.startMember, a.startNotifier, a.startForgetting, a.startReconciler, a.startFigures)
+		parts = append(parts, a.startMember, a.startNotifier, a.startForgetting, a.startReconciler, a.startCertifier, a.startFigures)
 	}
 	if a.config.Role.answers() {
 		parts = append(parts, a.startFeed)

@@ -63,14 +63,21 @@ type commands struct {
 	Samples    samples       `cmd:"" help:"Show events that broke their schema, masked."`
 	Trace      trace         `cmd:"" help:"Say which hops saw one event."`
 	Hours      hours         `cmd:"" help:"List streams by hour."`
+	Watermark  watermark     `cmd:"" help:"Say up to when every window of a stream is complete or waived, or how that moved."`
 	Objectives objectives    `cmd:"" help:"List how the objectives of streams stand, and how fast their budgets burn."`
 	Incidents  incidents     `cmd:"" help:"List what people were called for, or should be."`
 	Ack        ack           `cmd:"" help:"Say that you look after an incident."`
 	Silence    silence       `cmd:"" help:"Mute notifications, list what is muted, or end it."`
 	Close      closing       `cmd:"" help:"Close an emitter, a source or a lane that died without a word."`
+	Waive      waive         `cmd:"" help:"Waive what is bad in an hour, by name, or list what was waived."`
+	Epoch      epoch         `cmd:"" help:"Declare a replay, or list those declared."`
 	Report     report        `cmd:"" help:"Check a report file and send it."`
 	Notify     notify        `cmd:"" help:"Try the receivers of notifications."`
 	Tokens     tokens        `cmd:"" name:"token" help:"Make, list and revoke the tokens of a server."`
+	Keys       keyring       `cmd:"" help:"Make, list, rotate and retire the keys that sign certificates."`
+	Certify    certify       `cmd:"" help:"Certify an hour, or the hours of a day."`
+	Gate       gate          `cmd:"" help:"Say whether hours are certified, and wait until they are."`
+	Verify     verify        `cmd:"" help:"Verify a certificate, offline or against its whole chain."`
 	Config     configuration `cmd:"" help:"Check a configuration file, or print the configuration in effect."`
 	Health     health        `cmd:"" help:"Say whether the server is ready."`
 	Version    version       `cmd:"" help:"Print the version."`

@@ -46,5 +46,6 @@ func hourMarks(h api.Hour) []mark {
 	return markCounts(api.Window{
 		Duplicated: h.Duplicated, Redelivered: h.Redelivered, Unexpected: h.Unexpected, Corrupt: h.Corrupt, Invalid: h.Invalid,
 		Filtered: h.Filtered, Rejected: h.Rejected, Skewed: h.Skewed, Unplaced: h.Unplaced, Late: h.Late, InvalidAtSource: h.InvalidAtSource,
+		Replayed: h.Replayed, Waived: h.Waived,
 	})
 }

@@ -14,7 +14,7 @@ type lost struct {
 	Stream string `arg:"" help:"The stream."`
 	Start  when   `arg:"" help:"Start of the window, as 2026-11-22T05:09:00Z."`
 	Edge   string `help:"Only this edge, as app..agent; every edge of the window when not given." placeholder:"A..B"`
-	Kind   string `default:"lost" enum:"lost,pending,duplicated,redelivered,unexpected,corrupt,invalid,filtered,rejected,skewed,late,invalidAtSource" help:"What to name instead of the lost: ${enum}." placeholder:"KIND"`
+	Kind   string `default:"lost" enum:"lost,pending,duplicated,redelivered,unexpected,corrupt,invalid,filtered,rejected,skewed,late,invalidAtSource,replayed" help:"What to name instead of the lost: ${enum}." placeholder:"KIND"`
 }
 
 // named is a UID with the edge it is named on.

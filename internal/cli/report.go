@@ -21,6 +21,7 @@ const (
 type report struct {
 	File  string `arg:"" help:"Report file, JSON or protobuf; - reads standard input." placeholder:"FILE"`
 	Check bool   `help:"Only say what is wrong with it; ask no server."`
+	Epoch uint32 `help:"Send the reports under this epoch, as those of a declared replay; as they are when not given." placeholder:"N"`
 }
 
 // Run checks a report file as the server would and sends it. The answer is bad when the file is, or
@@ -31,6 +32,10 @@ func (r *report) Run(s *session) error {
 		return err
 	}
 	batch, contentType, err := decode(body)
+	if err == nil && r.Epoch > 0 {
+		contentType = typeProtobuf
+		body, err = replayed(&batch, r.Epoch)
+	}
 	if err == nil {
 		err = wire.Validate(batch, wire.DefaultLimits(), time.Now())
 	}
@@ -74,6 +79,14 @@ func decode(body []byte) (wire.Batch, string, error) {
 	}
 	batch, err := wire.DecodeProto(body, wire.DefaultLimits())
 	return batch, typeProtobuf, err
+}
+
+// replayed puts the reports under an epoch and encodes them anew.
+func replayed(batch *wire.Batch, epoch uint32) ([]byte, error) {
+	for i := range batch.Reports {
+		batch.Reports[i].Epoch = epoch
+	}
+	return wire.EncodeProto(*batch)
 }
 
 // faulty tells every fault at its path, as problem details for a program.

@@ -16,6 +16,7 @@ type Serve struct {
 	TLSKey                 string   `name:"tls-key" env:"ROLLCALL_TLS_KEY" type:"path" help:"Key of the certificate, PEM; not readable by everybody." placeholder:"FILE"`
 	InsecureHTTP           bool     `name:"insecure-http" env:"ROLLCALL_INSECURE_HTTP" help:"Listen beyond loopback without TLS, where a proxy ends it. Tokens are in clear on the way there."`
 	Data                   string   `default:"rollcall-data" env:"ROLLCALL_DATA" type:"path" help:"Directory of the embedded services." placeholder:"DIR"`
+	Keys                   string   `env:"ROLLCALL_KEYS" type:"path" help:"Directory of the keys that sign certificates, made by \"rollcall keys\" and the same for all servers; keys in --data when not given, where a service is embedded." placeholder:"DIR"`
 	ClickhouseAddr         []string `name:"clickhouse-addr" env:"ROLLCALL_CLICKHOUSE_ADDR" help:"ClickHouse servers (native protocol); embedded when not given." placeholder:"HOST:PORT"`
 	ClickhouseUser         string   `name:"clickhouse-user" default:"default" env:"ROLLCALL_CLICKHOUSE_USER" help:"ClickHouse user." placeholder:"NAME"`
 	ClickhousePassword     string   `name:"clickhouse-password" env:"ROLLCALL_CLICKHOUSE_PASSWORD" secret:"" help:"ClickHouse password, which other users of the machine can see; better in a file." placeholder:"TEXT"`

@@ -78,7 +78,16 @@ func markCounts(w api.Window) []mark {
 		{"duplicated", w.Duplicated}, {"redelivered", w.Redelivered}, {"unexpected", w.Unexpected},
 		{"corrupt", w.Corrupt}, {"invalid", w.Invalid}, {"invalid at source", w.InvalidAtSource}, {"filtered", w.Filtered}, {"rejected", w.Rejected},
 		{"skewed", w.Skewed}, {"unplaced", w.Unplaced}, {"late", w.Late},
+		{"replayed", w.Replayed}, {"waived", waivedCount(w.Waived)},
 	}
+}
+
+// waivedCount sums what is waived, of whichever kind.
+func waivedCount(w *api.Waived) uint64 {
+	if w == nil {
+		return 0
+	}
+	return w.Lost + w.Corrupt + w.Rejected + w.Duplicated + w.Unplaced + w.Unknown
 }
 
 func marks(counts []mark) string {

@@ -1,5 +1,5 @@
-// Package figures keeps the metrics of what is stored: what the windows of the last hour came to by stream and edge, how far streams are complete,
-// and which incidents are open. It owns their names and bounds; it must not know how windows are judged. It asks the store now and then, by
+// Package figures keeps the metrics of what is stored: what the windows of the last hour came to by stream and edge, how far streams are complete
+// and certified, and which incidents are open. It owns their names and bounds; it must not know how windows are judged. It asks the store now and then, by
 // itself, so that a scrape never waits for it.
 package figures
 
@@ -22,6 +22,7 @@ type Store interface {
 	HopFigures(ctx context.Context, since map[string]time.Time, to time.Time) (map[store.HopKey]*store.HopFigures, error)
 	DeliveredUntil(ctx context.Context, from time.Time) ([]store.Delivered, error)
 	Incidents(ctx context.Context, filter store.IncidentFilter) ([]store.Incident, error)
+	CertifiedUntil(ctx context.Context, from time.Time) (map[string]time.Time, error)
 }
 
 // Streams tells how far streams are complete, and how their objectives stand.
@@ -52,9 +53,10 @@ const (
 	// series of its own beside it: it is counted here too.
 	Other = "other"
 
-	span      = time.Hour      // back to where the windows end that figures are of
-	stale     = 24 * time.Hour // an edge that delivered nothing for so long shows no more until when it did
-	edgesEach = 20             // edges of a stream that have series of their own
+	span      = time.Hour           // back to where the windows end that figures are of
+	stale     = 24 * time.Hour      // an edge that delivered nothing for so long shows no more until when it did
+	certified = 31 * 24 * time.Hour // the hours that are asked whether they are certified
+	edgesEach = 20                  // edges of a stream that have series of their own
 )
 
 // Figures asks the store from Start until Stop.
@@ -151,6 +153,10 @@ func (f *Figures) Refresh(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("figures: %w", err)
 	}
+	until, err := f.Store.CertifiedUntil(ctx, now.Add(-certified))
+	if err != nil {
+		return fmt.Errorf("figures: %w", err)
+	}
 	named := nameStreams(streams, f.config.Streams)
 	if err := f.refreshBudgets(ctx, named, now); err != nil {
 		return err
@@ -159,7 +165,7 @@ func (f *Figures) Refresh(ctx context.Context) error {
 	f.metrics.setSchemas(hops, named)
 	f.metrics.setLatencies(edges, hops, named)
 	f.metrics.setDelivered(delivered, named)
-	f.metrics.setStreams(streams, named)
+	f.metrics.setStreams(streams, until, named)
 	f.metrics.setIncidents(open)
 	if at := f.Oldest(ctx); !at.IsZero() {
 		f.metrics.oldest.Set(seconds(at))

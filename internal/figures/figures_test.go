@@ -112,6 +112,7 @@ rollcall_events{edge="app..sink",kind="pending",stream="orders"} 40
 # HELP rollcall_incidents_open Incidents that are open, by cause.
 # TYPE rollcall_incidents_open gauge
 rollcall_incidents_open{cause="loss"} 1
+rollcall_incidents_open{cause="revoked"} 0
 rollcall_incidents_open{cause="stopped"} 0
 rollcall_incidents_open{cause="unknown"} 0
 # HELP rollcall_windows Windows that ended within the last hour, or run, by state (complete, open, settling, unknown, incomplete).
@@ -145,6 +146,10 @@ func (m many) EdgeFigures(context.Context, time.Time, time.Time) ([]store.EdgeFi
 		}
 	}
 	return all, m.away
+}
+
+func (m many) CertifiedUntil(context.Context, time.Time) (map[string]time.Time, error) {
+	return nil, m.away
 }
 
 func (m many) Incidents(context.Context, store.IncidentFilter) ([]store.Incident, error) {
@@ -338,4 +343,28 @@ func TestAWindowOfAnHourIsShownOnceItIsJudgedWithItsSchemasItsLatencyItsAgeAndWh
 	if p99, measured := new(store.HopFigures).P99(5); measured {
 		t.Errorf("nothing was measured, and 99 %% are within %v s", p99)
 	}
+}
+
+func TestAStreamIsCertifiedAsFarAsNoHourIsMissing(t *testing.T) {
+	s := openStore(t)
+	entry := func(stream string, number uint64, before time.Duration, action string) store.Certificate {
+		return store.Certificate{Stream: stream, Number: number, Hour: noon.Add(-before), Action: action, IssuedAt: noon}
+	}
+	err := s.AddCertificates(t.Context(), []store.Certificate{
+		entry("orders", 1, 40*24*time.Hour, "certify"), entry("orders", 2, 3*time.Hour, "certify"), entry("orders", 3, 2*time.Hour, "certify"),
+		entry("x", 1, 5*time.Hour, "certify"), entry("y", 1, 6*time.Hour, "certify"), entry("y", 2, 6*time.Hour, "revoke"), entry("gone", 1, 9*time.Hour, "certify"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, registry := newFigures(t, s, marks{{Stream: "nothing"}, {Stream: "orders"}, {Stream: "x"}, {Stream: "y"}}, 2)
+	if err := f.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want(t, registry, fmt.Sprintf(`
+# HELP rollcall_certified_until_timestamp_seconds The end of the last hour that is certified together with all hours before it, from the first of the last 31 days on that was. Of the streams summed as other the earliest one.
+# TYPE rollcall_certified_until_timestamp_seconds gauge
+rollcall_certified_until_timestamp_seconds{stream="orders"} %d
+rollcall_certified_until_timestamp_seconds{stream="other"} %d
+`, noon.Add(-time.Hour).Unix(), noon.Add(-6*time.Hour).Unix()), "rollcall_certified_until_timestamp_seconds")
 }

@@ -3,6 +3,7 @@ package figures
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -11,10 +12,10 @@ import (
 
 // metrics are the figures as Prometheus is told them.
 type metrics struct {
-	events, windows, complete, open *gauges
-	schemas, p99, delivered, left   *gauges
-	oldest, at                      prometheus.Gauge
-	failures                        prometheus.Counter
+	events, windows, complete, certified, open *gauges
+	schemas, p99, delivered, left              *gauges
+	oldest, at                                 prometheus.Gauge
+	failures                                   prometheus.Counter
 }
 
 func newMetrics() metrics {
@@ -25,6 +26,7 @@ func newMetrics() metrics {
 		events:    newGauges("rollcall_events", "Events of the windows that ended within the last hour, or run, by kind: expected, delivered, lost and duplicated of those that closed, pending of those that did not.", "stream", "edge", "kind"),
 		windows:   newGauges("rollcall_windows", "Windows that ended within the last hour, or run, by state (complete, open, settling, unknown, incomplete).", "stream", "edge", "state"),
 		complete:  newGauges("rollcall_complete_until_timestamp_seconds", "The completeness watermark: every window before it is complete. Of the streams summed as other the earliest one.", "stream"),
+		certified: newGauges("rollcall_certified_until_timestamp_seconds", "The end of the last hour that is certified together with all hours before it, from the first of the last 31 days on that was. Of the streams summed as other the earliest one.", "stream"),
 		open:      newGauges("rollcall_incidents_open", "Incidents that are open, by cause.", "cause"),
 		schemas:   newGauges("rollcall_schema_events", "Events that hops checked against their schema in the windows that ended within the last hour, or run, by outcome (OK, INVALID, UNKNOWN_SCHEMA, UNDECODABLE, DEPRECATED).", "stream", "hop", "outcome"),
 		p99:       newGauges("rollcall_latency_seconds", "Within how many seconds of their production the share quantile (0.99) of the events of the windows that ended within the last hour, or run, reached the later hop of the edge; +Inf where too many are lost for that. Of those summed as other the greatest.", "stream", "edge", "quantile"),
@@ -37,7 +39,9 @@ func newMetrics() metrics {
 }
 
 func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.events.vec, m.windows.vec, m.complete.vec, m.open.vec, m.schemas.vec, m.p99.vec, m.delivered.vec, m.left.vec, m.oldest, m.at, m.failures}
+	return []prometheus.Collector{
+		m.events.vec, m.windows.vec, m.complete.vec, m.certified.vec, m.open.vec, m.schemas.vec, m.p99.vec, m.delivered.vec, m.left.vec, m.oldest, m.at, m.failures,
+	}
 }
 
 func (m *metrics) setEdges(edges []store.EdgeFigures, named namer) {
@@ -58,21 +62,25 @@ func (m *metrics) setEdges(edges []store.EdgeFigures, named namer) {
 	m.windows.set(windows)
 }
 
-func (m *metrics) setStreams(streams []store.StreamInfo, named namer) {
-	complete := values{}
+func (m *metrics) setStreams(streams []store.StreamInfo, until map[string]time.Time, named namer) {
+	complete, certified := values{}, values{}
 	for i := range streams {
-		if streams[i].Watermark.IsZero() {
-			continue
+		name := streams[i].Stream
+		if !streams[i].Watermark.IsZero() {
+			complete.least(labels{named.of(name)}, seconds(streams[i].Watermark))
 		}
-		complete.least(labels{named.of(streams[i].Stream)}, seconds(streams[i].Watermark))
+		if at := until[name]; !at.IsZero() {
+			certified.least(labels{named.of(name)}, seconds(at))
+		}
 	}
 	m.complete.set(complete)
+	m.certified.set(certified)
 }
 
 // setIncidents says 0 of the causes that have none open, so that who asks for them is answered.
 func (m *metrics) setIncidents(open []store.Incident) {
 	counts := values{}
-	for _, cause := range []store.Cause{store.CauseLoss, store.CauseUnknown, store.CauseStopped} {
+	for _, cause := range []store.Cause{store.CauseLoss, store.CauseUnknown, store.CauseStopped, store.CauseRevoked} {
 		counts[labels{string(cause)}] = 0
 	}
 	for i := range open {
@@ -85,6 +93,13 @@ func (m *metrics) setIncidents(open []store.Incident) {
 type labels [3]string
 
 type values map[labels]float64
+
+// earliest keeps the earliest instant of those of a series; the zero time is none.
+func (v values) earliest(key labels, at time.Time) {
+	if before, there := v[key]; !at.IsZero() && (!there || seconds(at) < before) {
+		v[key] = seconds(at)
+	}
+}
 
 // gauges are series that come and go with what is stored. A scrape meanwhile sees each as it was or as it is, and none missing.
 type gauges struct {

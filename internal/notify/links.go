@@ -15,7 +15,7 @@ type link struct {
 	Text string `json:"text"`
 }
 
-// links lead to the first window that is bad, to the incident, and to the form that mutes it while it is open. Of Rollcall's own trouble they lead
+// links lead to the first window that is bad, or the hour whose certificate was revoked, to the incident, and to the form that mutes it while it is open. Of Rollcall's own trouble they lead
 // to the page.
 func (m *message) links() []link {
 	switch {
@@ -26,6 +26,9 @@ func (m *message) links() []link {
 	}
 	incident := m.base() + "/incidents/" + url.PathEscape(m.incident.ID.String())
 	all := []link{{incident, "Incident"}}
+	if hour, _ := m.revoked(); hour != "" {
+		all = append([]link{{m.link(), "Hour"}}, all...)
+	}
 	if m.edge() != "" {
 		all = append([]link{{m.link(), "Window"}}, all...)
 	}
@@ -37,8 +40,11 @@ func (m *message) links() []link {
 
 func (m *message) base() string { return strings.TrimRight(m.page, "/") }
 
-// link leads to the first window that is bad.
+// link leads to the first window that is bad, or to the hour whose certificate was revoked.
 func (m *message) link() string {
+	if hour, _ := m.revoked(); hour != "" && m.page != "" {
+		return fmt.Sprintf("%s/h/%s/%s", m.base(), url.PathEscape(m.incident.Stream), hour)
+	}
 	if m.page == "" || m.self || m.test || m.edge() == "" {
 		return m.page
 	}

@@ -117,6 +117,8 @@ type data struct {
 	Text     string    `json:"text"`
 	Link     string    `json:"link,omitempty"`
 	Links    []link    `json:"links,omitempty"`
+	Hour     string    `json:"hour,omitempty"`  // whose certificate was revoked
+	Entry    uint64    `json:"entry,omitempty"` // of the stream's chain, that says how the hour stands
 	Test     bool      `json:"test,omitempty"`
 }
 
@@ -132,18 +134,28 @@ func (m *message) evidence() []string {
 // cloudEvent is the message as CloudEvents 1.0 has it, in structured mode.
 func (m *message) cloudEvent() ([]byte, error) {
 	i := &m.incident
+	hour, entry := m.revoked()
 	return json.Marshal(map[string]any{
 		"specversion": "1.0", "id": m.id(), "source": "/rollcall/" + i.Stream,
 		"type": "io.rollcall.incident." + m.state, "subject": i.ID.String(), "time": i.Since.UTC(), "datacontenttype": "application/json",
 		"data": data{
 			Incident: i.ID.String(), Stream: i.Stream, Edge: m.edge(), Cause: string(i.Cause), State: m.state, First: i.First, Last: i.Last,
 			Windows: i.Windows, Bad: i.Bad, Lost: i.Lost, Expected: i.Expected, OpenedAt: i.OpenedAt, Since: i.Since, Host: m.host,
-			Events: i.Events, Hints: m.evidence(), Why: m.why, Text: m.text(), Link: m.link(), Links: m.links(), Test: m.test,
+			Events: i.Events, Hints: m.evidence(), Why: m.why, Text: m.text(), Link: m.link(), Links: m.links(), Hour: hour, Entry: entry, Test: m.test,
 		},
 	})
 }
 
-// paging are the causes, beside loss, that are critical: budgets that burn fast.
+// revoked is the hour whose certificate was revoked, and the entry that says how it stands; of all other incidents nothing.
+func (m *message) revoked() (hour string, entry uint64) {
+	if m.incident.Cause != store.CauseRevoked {
+		return "", 0
+	}
+	return m.incident.First.UTC().Format("2006-01-02T15"), m.incident.Version
+}
+
+// paging are the causes, beside loss, that are critical: an hour that somebody may have relied on, and budgets that burn fast.
 var paging = []store.Cause{
+	store.CauseRevoked,
 	store.BurnCause(store.Completeness, false), store.BurnCause(store.Timeliness, false), store.BurnCause(store.Latency, false), store.BurnCause(store.Validity, false),
 }

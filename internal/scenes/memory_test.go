@@ -32,6 +32,7 @@ type memory struct {
 	announced map[store.WindowKey][]store.Announced
 	schemas   map[string]map[store.SchemaOutcome]uint64
 	tallies   map[store.HopWindow]store.HopTally
+	moves     map[string]store.WatermarkMove
 	closings  map[string][]store.Closing
 	marks     map[uint64]store.Mark
 	progress  map[string]store.Progress
@@ -252,6 +253,38 @@ func (m *memory) Settings(_ context.Context, streams []string) (map[string]store
 		}
 	}
 	return found, nil
+}
+
+func (m *memory) EpochsOf(context.Context, []string) (map[string][]store.Epoch, error) {
+	return nil, nil
+}
+
+func (m *memory) LastWatermarks(_ context.Context, streams []string, _ time.Time) (map[string]store.WatermarkMove, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := map[string]store.WatermarkMove{}
+	for _, name := range streams {
+		if move, known := m.moves[name]; known {
+			found[name] = move
+		}
+	}
+	return found, nil
+}
+
+func (m *memory) AddWatermarks(_ context.Context, moves []store.WatermarkMove) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, move := range moves {
+		if m.moves == nil {
+			m.moves = map[string]store.WatermarkMove{}
+		}
+		m.moves[move.Stream] = move
+	}
+	return nil
+}
+
+func (m *memory) WaivedOf(context.Context, []store.WindowKey) (map[store.WindowKey][]store.WaivedName, error) {
+	return nil, nil
 }
 
 func (m *memory) ClosingsOf(context.Context, []string) (map[string][]store.Closing, error) {

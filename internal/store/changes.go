@@ -10,10 +10,11 @@ import (
 	"github.com/rollcallhq/rollcall/audit/wire"
 )
 
-// Changes are verdicts and incidents that are not as they were, each as it is now.
+// Changes are verdicts and incidents that are not as they were, each as it is now, and entries of the chains of certificates that are new.
 type Changes struct {
-	Verdicts  []Verdict
-	Incidents []Incident
+	Verdicts     []Verdict
+	Incidents    []Incident
+	Certificates []Certificate // without their envelopes; of one stream ascending by number
 }
 
 // Changed is a verdict with the instant the server stored it.
@@ -68,6 +69,33 @@ func (s *Store) TouchedSince(ctx context.Context, since time.Time) ([]Touch, err
 		err := r.Scan(&incident, &stored, &t.Rows)
 		t.Incident, t.StoredAt = uid(incident), at(stored)
 		found = append(found, t)
+		return err
+	})
+	return found, err
+}
+
+// ChangedCertificate is an entry, without its envelope, with the instant the server stored a copy of it.
+type ChangedCertificate struct {
+	Certificate
+	StoredAt time.Time
+}
+
+const selectChangedCertificates = `
+SELECT stream, number, hour, action, issued_at, issued_by, reason, toUnixTimestamp64Milli(stored_at)
+FROM certificates
+WHERE stored_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')
+ORDER BY stream, number, stored_at`
+
+// CertificatesSince returns the entries of chains stored from an instant of the server's clock on, as ChangedSince does verdicts. An entry that more
+// than one server copied may come once for each.
+func (s *Store) CertificatesSince(ctx context.Context, since time.Time) ([]ChangedCertificate, error) {
+	var found []ChangedCertificate
+	err := s.query(ctx, "read new certificates", selectChangedCertificates, params{}.value("since", since.UnixMilli()), func(r driver.Rows) error {
+		var c ChangedCertificate
+		var issued, stored int64
+		err := r.Scan(&c.Stream, &c.Number, &c.Hour, &c.Action, &issued, &c.IssuedBy, &c.Reason, &stored)
+		c.Hour, c.IssuedAt, c.StoredAt = c.Hour.UTC(), at(issued), at(stored)
+		found = append(found, c)
 		return err
 	})
 	return found, err

@@ -19,6 +19,7 @@ const (
 	CauseInvalid    Cause = "invalid"    // events that break their schema, where the stream's settings ask for it
 	CauseCorrupt    Cause = "corrupt"    // events whose payload changed on the way, where they ask for it
 	CauseDuplicated Cause = "duplicated" // events taken over twice, where they ask for it
+	CauseRevoked    Cause = "revoked"    // the certificate of an hour, which does not hold any more
 	CauseBurn       Cause = "burn"       // an objective whose error budget is used up too fast
 )
 

@@ -68,6 +68,10 @@ func (s *Settings) readDocument() error {
 			Validity         float64 `json:"validity"`
 		} `json:"objectives"`
 		AlertOn []Cause `json:"alertOn"`
+		Certify struct {
+			Auto  bool     `json:"auto"`
+			Allow []string `json:"allow"`
+		} `json:"certify"`
 	}
 	if len(s.Document) == 0 {
 		return nil
@@ -76,7 +80,7 @@ func (s *Settings) readDocument() error {
 		return fmt.Errorf("settings of %s: %w", s.Stream, err)
 	}
 	o := d.Objectives
-	s.AlertOn = d.AlertOn
+	s.AlertOn, s.Auto, s.Allow = d.AlertOn, d.Certify.Auto, d.Certify.Allow
 	s.Objectives = Objectives{
 		Completeness: o.Completeness, Timeliness: o.Timeliness, Validity: o.Validity,
 		LatencyP99: time.Duration(o.LatencyP99Millis) * time.Millisecond, Timely: time.Duration(o.TimelySeconds) * time.Second,

@@ -13,11 +13,13 @@ import (
 
 const selectHours = `
 SELECT
-    stream, toStartOfHour(start) AS hour, edge_from, edge_to, max(state), count(),
+    stream, toStartOfHour(start) AS hour, edge_from, edge_to, max(state), max(if(excused, 1, state)), max(if(excused OR state = 5, 1, state)),
+    count(),
     countIf(toUnixTimestamp(start) * 1000 >= examined),
     sum(produced), sum(expected), sum(delivered), sum(lost), sum(pending), sum(duplicated), sum(redelivered), sum(unexpected),
-    sum(corrupt), sum(invalid), sum(filtered), sum(rejected), sum(skewed), sum(unplaced), sum(late),
-    sum(invalid_at_source), sum(invalid_before), sum(checked), sum(checked_at_source)
+    sum(corrupt), sum(invalid), sum(filtered), sum(rejected), sum(skewed), sum(unplaced), sum(late), sum(replayed),
+    sum(invalid_at_source), sum(invalid_before), sum(checked), sum(checked_at_source),
+    sum(waived_lost), sum(waived_corrupt), sum(waived_rejected), sum(waived_duplicated), sum(waived_unplaced), sum(waived_unknown)
 FROM (
     SELECT *
     FROM verdicts FINAL
@@ -38,6 +40,9 @@ type EdgeHour struct {
 	Start  time.Time
 	Edge   Edge
 	Worst  State
+	Good   State // the worst but for those excused
+	Held   State // the worst but for those and incomplete ones
+	Waived Waived
 	Counts
 	Windows    uint64 // with a stored verdict
 	Unexamined uint64 // of these, from the instant on up to which the stream was examined
@@ -52,12 +57,14 @@ func (s *Store) EdgeHours(ctx context.Context, streams []string, from, to time.T
 	var found []EdgeHour
 	err = s.query(ctx, "sum hours", selectHours, args.value("from", from).value("to", to), func(r driver.Rows) error {
 		var h EdgeHour
-		var worst uint8
-		err := r.Scan(&h.Stream, &h.Start, &h.Edge.From, &h.Edge.To, &worst, &h.Windows, &h.Unexamined,
+		var worst, good, held uint8
+		w := &h.Waived
+		err := r.Scan(&h.Stream, &h.Start, &h.Edge.From, &h.Edge.To, &worst, &good, &held, &h.Windows, &h.Unexamined,
 			&h.Produced, &h.Expected, &h.Delivered, &h.Lost, &h.Pending, &h.Duplicated, &h.Redelivered, &h.Unexpected,
-			&h.Corrupt, &h.Invalid, &h.Filtered, &h.Rejected, &h.Skewed, &h.Unplaced, &h.Late,
-			&h.InvalidAtSource, &h.InvalidBefore, &h.Checked, &h.CheckedAtSource)
-		h.Worst = State(worst)
+			&h.Corrupt, &h.Invalid, &h.Filtered, &h.Rejected, &h.Skewed, &h.Unplaced, &h.Late, &h.Replayed,
+			&h.InvalidAtSource, &h.InvalidBefore, &h.Checked, &h.CheckedAtSource,
+			&w.Lost, &w.Corrupt, &w.Rejected, &w.Duplicated, &w.Unplaced, &w.Unknown)
+		h.Worst, h.Good, h.Held = State(worst), State(good), State(held)
 		found = append(found, h)
 		return err
 	})
@@ -68,7 +75,7 @@ const selectNotComplete = `
 SELECT stream, edge_from, edge_to, min(start)
 FROM (
     SELECT v.stream AS stream, v.start AS start, v.edge_from AS edge_from, v.edge_to AS edge_to,
-        argMax(v.state, (v.revision, v.decided_at)) AS latest
+        argMax(if(v.excused, 1, v.state), (v.revision, v.decided_at)) AS latest
     FROM verdicts AS v
     INNER JOIN wanted AS w ON w.stream = v.stream
     WHERE v.stream IN (SELECT stream FROM wanted) AND v.start >= w.since
@@ -77,7 +84,7 @@ FROM (
 WHERE latest > 1
 GROUP BY stream, edge_from, edge_to`
 
-// FirstNotComplete returns, by stream and edge, the first window from the given instant on whose verdict is not complete.
+// FirstNotComplete returns, by stream and edge, the first window from the given instant on whose verdict is neither complete nor excused.
 func (s *Store) FirstNotComplete(ctx context.Context, since map[string]time.Time) (map[string]map[Edge]time.Time, error) {
 	rows := make([][]any, 0, len(since))
 	for stream, from := range since {
@@ -148,7 +155,7 @@ ORDER BY stream, start, hop, emitter`
 const selectForeignTrace = `
 SELECT stream, start, hop, emitter, max(count), max(corrupt), max(invalid), max(filtered), max(rejected), max(skewed)
 FROM uid_counts
-WHERE uid = {uid:String}
+WHERE uid = {uid:String} AND emitter != toUUID('00000000-0000-0000-0000-000000000000')
 GROUP BY stream, start, hop, epoch, emitter
 ORDER BY stream, start, hop, emitter`
 

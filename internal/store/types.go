@@ -60,7 +60,7 @@ type Reason struct {
 type Counts struct {
 	Produced, Expected, Delivered, Lost, Pending          uint64
 	Duplicated, Redelivered, Unexpected, Corrupt, Invalid uint64
-	Filtered, Rejected, Skewed, Unplaced, Late            uint64
+	Filtered, Rejected, Skewed, Unplaced, Late, Replayed  uint64
 
 	// InvalidAtSource are the events that the edge's earlier hop, a first one, found to break their schema: no edge leads to it that could say so.
 	// Of several edges that leave the hop one says it, and an event that was found before is left out.
@@ -95,12 +95,16 @@ type Verdict struct {
 	Revision uint32 // 1, 2, 3 …; a provisional verdict (open, settling) is overwritten at its revision
 	Counts
 	Reasons     []Reason
-	Cause       string    // why this revision was made: "first", "late-data", "settled", "settle-limit", "closed-by-hand", "recovered", "late-entry", "settings"
+	Cause       string    // why this revision was made: "first", "late-data", "settle-limit", "closed-by-hand", "recovered", "reopened", "replay", "waiver", "settings"
 	K           time.Time // of the edge's later hop; zero while it is not closed
 	FirstClosed time.Time // server's clock at the first closed verdict; zero before
 	DecidedAt   time.Time // server's clock
 	Due         time.Time // when, without new reports, it must be looked at again; zero when never
 	Bound       time.Time // a report sent before this instant can still change the verdict
+	Waived      Waived
+	Excused     bool   // all that keeps it from complete is waived: what is lost, or what holds it
+	ByHand      uint32 // how much that would hold it a person closed
+	Replays     uint32 // reports of declared replays that it rests on
 }
 
 // Closed reports whether the verdict rests on a closed window.
@@ -108,6 +112,9 @@ func (v Verdict) Closed() bool { return v.State == Complete || v.State == Incomp
 
 // Settled reports whether the verdict is one people may rely on, which is never overwritten.
 func (v Verdict) Settled() bool { return v.Closed() || v.State == Unknown }
+
+// Good reports whether the verdict stands in nobody's way: it is complete, or all that keeps it from that is waived.
+func (v Verdict) Good() bool { return v.State == Complete || v.Excused }
 
 // WindowKey names a window of a stream.
 type WindowKey struct {
@@ -156,9 +163,11 @@ type Settings struct {
 	ExpectTraffic bool
 	Owner         string
 	Objectives    Objectives
-	AlertOn       []Cause // causes that open incidents of this stream only because it asks for them: invalid, corrupt, duplicated
-	Document      []byte  // the settings as given, JSON, for what only the API reads
-	Who           string  // who changed them last; empty where nobody did, or nobody was asked
+	AlertOn       []Cause  // causes that open incidents of this stream only because it asks for them: invalid, corrupt, duplicated
+	Auto          bool     // hours are certified by themselves
+	Allow         []string // kinds that do not stand in the way of a certificate
+	Document      []byte   // the settings as given, JSON, for what only the API reads
+	Who           string   // who changed them last; empty where nobody did, or nobody was asked
 }
 
 // Objectives are a stream's targets: shares from 0 to 1 of its events, 0 where there is none.
@@ -313,8 +322,12 @@ type Hour struct {
 	Stream string
 	Start  time.Time
 	State  State
+	Good   State // the worst of its windows but for those excused
 	Counts
-	Next time.Time // earliest instant at which it can be complete; zero when it is, or cannot be known
+	Waived Waived
+	Held   State     // the worst of its windows but for those that only a loss keeps from complete, and those excused
+	Bars   []string  // what stands in the way of a certificate; see docs/reference/api.md
+	Next   time.Time // earliest instant at which it can be complete; zero when it is, or cannot be known
 }
 
 // Blocked says which window holds a watermark back.

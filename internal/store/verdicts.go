@@ -12,13 +12,15 @@ import (
 const verdictColumns = `
     stream, start, edge_from, edge_to, revision, seconds, state, produced, expected, delivered, lost, pending,
     duplicated, redelivered, unexpected, corrupt, invalid, filtered, rejected, skewed, unplaced, late,
-    reasons, cause, k, first_closed, decided_at, due, bound, invalid_at_source, invalid_before, checked, checked_at_source`
+    reasons, cause, k, first_closed, decided_at, due, bound, invalid_at_source, invalid_before, checked, checked_at_source,
+    replayed, waived_lost, waived_corrupt, waived_rejected, waived_duplicated, waived_unplaced, waived_unknown, excused, by_hand, replays`
 
 // verdictTypes are the types of verdictColumns, in their order.
 var verdictTypes = []string{
 	"String", "DateTime('UTC')", "String", "String", "UInt32", "UInt32", "UInt8", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64",
 	"UInt64", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64",
 	"String", "String", "Int64", "Int64", "Int64", "Int64", "Int64", "UInt64", "UInt64", "UInt64", "UInt64",
+	"UInt64", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64", "UInt64", "UInt8", "UInt32", "UInt32",
 }
 
 // AddVerdicts stores verdicts; a verdict of the same revision decided earlier is replaced.
@@ -43,12 +45,14 @@ func verdictRow(v *Verdict) ([]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: reasons of %s %s: %w", v.Stream, v.Edge, err)
 	}
+	w := &v.Waived
 	return []any{
 		v.Stream, v.Start, v.Edge.From, v.Edge.To, v.Revision, v.Seconds, uint8(v.State),
 		v.Produced, v.Expected, v.Delivered, v.Lost, v.Pending, v.Duplicated, v.Redelivered, v.Unexpected, v.Corrupt,
 		v.Invalid, v.Filtered, v.Rejected, v.Skewed, v.Unplaced, v.Late,
 		string(reasons), v.Cause, ms(v.K), ms(v.FirstClosed), ms(v.DecidedAt), ms(v.Due), ms(v.Bound),
 		v.InvalidAtSource, v.InvalidBefore, v.Checked, v.CheckedAtSource,
+		v.Replayed, w.Lost, w.Corrupt, w.Rejected, w.Duplicated, w.Unplaced, w.Unknown, bit(v.Excused), v.ByHand, v.Replays,
 	}, nil
 }
 
@@ -148,7 +152,8 @@ func (s *Store) selectVerdicts(ctx context.Context, sql string, args params, fou
 // scanVerdict reads verdictColumns and what a statement selects after them.
 func scanVerdict(r driver.Rows, more ...any) (Verdict, error) {
 	var v Verdict
-	var state uint8
+	var state, excused uint8
+	w := &v.Waived
 	var reasons string
 	var k, firstClosed, decidedAt, due, bound int64
 	err := r.Scan(append([]any{
@@ -157,11 +162,12 @@ func scanVerdict(r driver.Rows, more ...any) (Verdict, error) {
 		&v.Invalid, &v.Filtered, &v.Rejected, &v.Skewed, &v.Unplaced, &v.Late,
 		&reasons, &v.Cause, &k, &firstClosed, &decidedAt, &due, &bound,
 		&v.InvalidAtSource, &v.InvalidBefore, &v.Checked, &v.CheckedAtSource,
+		&v.Replayed, &w.Lost, &w.Corrupt, &w.Rejected, &w.Duplicated, &w.Unplaced, &w.Unknown, &excused, &v.ByHand, &v.Replays,
 	}, more...)...)
 	if err != nil {
 		return v, err
 	}
-	v.State = State(state)
+	v.State, v.Excused = State(state), excused == 1
 	v.K, v.FirstClosed, v.DecidedAt, v.Due, v.Bound = at(k), at(firstClosed), at(decidedAt), at(due), at(bound)
 	return v, json.Unmarshal([]byte(reasons), &v.Reasons)
 }

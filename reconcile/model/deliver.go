@@ -34,6 +34,8 @@ func (w *world) deliver(reports []*sent) History {
 	slices.SortStableFunc(h.Steps, byNow)
 	w.closeByHand(&h)
 	w.letTimePass(&h)
+	w.declareReplay(&h)
+	w.waive(&h)
 	h.Truth = w.truth(h.Steps)
 	return h
 }
@@ -106,12 +108,10 @@ func (w *world) closeLanes(hop *simHop, h *History) {
 func (h *History) closeAt(from time.Duration, d *dice, c Close) {
 	c.At = genesis.Add(from)
 	now := genesis.Add(d.between(from, from+50*time.Second))
-	i := slices.IndexFunc(h.Steps, func(s Step) bool { return s.Now.After(now) })
-	if i < 0 {
-		i = len(h.Steps)
+	if now.After(h.End()) {
 		now = h.End()
 	}
-	h.Steps = slices.Insert(h.Steps, i, Step{Now: now, Close: &c})
+	h.insert(Step{Now: now, Close: &c})
 }
 
 // letTimePass adds steps in which nothing is received: two on the way, and after the end past grace and settle limit.
@@ -124,11 +124,58 @@ func (w *world) letTimePass(h *History) {
 	h.Steps = append(h.Steps, Step{Now: h.End().Add(w.settings.Settle + time.Second)})
 }
 
+// declareReplay lets a person declare the replay, before it comes or after, and now and then of another range than it delivers.
+func (w *world) declareReplay(h *History) {
+	if !w.replays || !w.d.chance("declared", 65) {
+		return
+	}
+	d := Declare{From: genesis.Add(-windowLength), To: genesis.Add(traffic + windowLength)}
+	if w.d.chance("declared in part", 30) {
+		d.From = genesis.Add(windowLength * time.Duration(w.d.int("declared from", 0, 4)))
+	}
+	w.fault("replay declared")
+	h.insert(Step{Now: genesis.Add(w.d.between(30*time.Second, h.End().Sub(genesis))), Declare: &d})
+}
+
+// waive lets a person waive some of what is bad: while it is still going on, and after it is over.
+func (w *world) waive(h *History) {
+	if !w.d.chance("waivers", 45) {
+		return
+	}
+	for range w.d.int("how many waivers", 1, 4) {
+		hop := w.hops[1+w.d.rng.IntN(len(w.hops)-1)]
+		for _, before := range hop.after {
+			waive := Waive{
+				Edge: before.name + ".." + hop.name, Half: w.d.percent(30),
+				Kind: []string{"lost", "lost", "lost", Unknown, Unknown, "duplicated", "corrupt", "rejected"}[w.d.rng.IntN(8)],
+			}
+			at := h.End()
+			if w.d.percent(60) {
+				at = genesis.Add(w.d.between(25*time.Second, at.Sub(genesis)))
+			}
+			if waive.Kind == Unknown {
+				waive.Half = false // by all that holds the window, since no name is asked for
+			}
+			w.fault("waiver of " + waive.Kind)
+			h.insert(Step{Now: at, Waive: &waive})
+		}
+	}
+}
+
+// insert puts a step behind those of its instant and before.
+func (h *History) insert(step Step) {
+	i := slices.IndexFunc(h.Steps, func(s Step) bool { return s.Now.After(step.Now) })
+	if i < 0 {
+		i = len(h.Steps)
+	}
+	h.Steps = slices.Insert(h.Steps, i, step)
+}
+
 // Permute returns a history of the same reports and calls, received in another order, some more than once and many at
 // the same instant, all after the last step of h. Its last step is so late that nothing is left to settle in either
 // history of the windows that had ended at h.End.
 func Permute(t *rapid.T, h History) History {
-	steps := slices.DeleteFunc(slices.Clone(h.Steps), func(s Step) bool { return s.Report == nil && s.Close == nil })
+	steps := slices.DeleteFunc(slices.Clone(h.Steps), func(s Step) bool { return s.Report == nil && s.Close == nil && s.Declare == nil })
 	if len(steps) > 0 {
 		steps = append(steps, rapid.SliceOfN(rapid.SampledFrom(steps), 0, 6).Draw(t, "repeated")...)
 	}

@@ -2,6 +2,7 @@ package model
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"pgregory.net/rapid"
@@ -20,6 +21,18 @@ type Step struct {
 	Now    time.Time // server's clock; never falls from step to step
 	Report *wire.Report
 	Close  *Close
+
+	Declare *Declare
+	Waive   *Waive
+}
+
+// Declare is a person's word that a window range is delivered once more under the next epoch.
+type Declare struct{ From, To time.Time }
+
+// Waive is one call of a person: all of a kind on an edge in the hour of the genesis, or every other name of it, sorted.
+type Waive struct {
+	Edge, Kind string
+	Half       bool
 }
 
 // Close is one call of a person; exactly one of Emitter, Source and Lane is meant: Source when set, else Emitter when
@@ -60,6 +73,12 @@ func (m *Model) Apply(s Step) {
 	default:
 		m.CloseLane(c.Hop, c.Lane, c.At)
 	}
+	if d := s.Declare; d != nil {
+		m.DeclareEpoch(uint32(len(m.declared)+1), d.From, d.To)
+	}
+	if s.Waive != nil {
+		m.Waive(*s.Waive, s.Now)
+	}
 }
 
 // Replay returns a model that went through all steps of the history.
@@ -69,6 +88,13 @@ func (h History) Replay() *Model {
 		m.Apply(step)
 	}
 	return m
+}
+
+// WithoutWaivers is the history as if nobody had waived anything. What a waiver covers depends on the instant at which it is made, so that the order
+// of steps matters where there is one.
+func (h History) WithoutWaivers() History {
+	h.Steps = slices.DeleteFunc(slices.Clone(h.Steps), func(s Step) bool { return s.Waive != nil })
+	return h
 }
 
 // End is the server's clock at the last step.

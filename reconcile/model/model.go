@@ -38,6 +38,9 @@ type Model struct {
 	closedEmitters map[wire.UID]time.Time
 	closedSources  map[wire.UID]time.Time
 	closedLanes    map[laneKey]time.Time
+
+	declared map[uint32][2]time.Time // replays: from and to by epoch
+	waived   map[waivedKey]bool
 }
 
 // emitterKey is one emitter of a hop in one epoch.
@@ -92,6 +95,8 @@ func New(s Settings) *Model {
 		closedEmitters: map[wire.UID]time.Time{},
 		closedSources:  map[wire.UID]time.Time{},
 		closedLanes:    map[laneKey]time.Time{},
+		declared:       map[uint32][2]time.Time{},
+		waived:         map[waivedKey]bool{},
 	}
 	for _, edge := range s.Edges {
 		if from, to, ok := strings.Cut(edge, ".."); ok {

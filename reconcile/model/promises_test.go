@@ -244,7 +244,7 @@ func TestUncoveredSourceHoldsItsWindowsUntilItIsClosed(t *testing.T) {
 	}
 }
 
-func TestEpochFillsALossAndIsNoDuplicate(t *testing.T) {
+func TestADeclaredReplayFillsALossAndIsNoDuplicate(t *testing.T) {
 	s := newStage()
 	s.send("app", "a", 1)
 	s.send("sink", "s", 1)
@@ -253,8 +253,17 @@ func TestEpochFillsALossAndIsNoDuplicate(t *testing.T) {
 	s.want(t, 0, 80, Incomplete, []uint32{1}, nil)
 	s.send("sink", "replay", 500, epoch(1))
 	s.send("sink", "replay", 505, epoch(1), seen(0, 0, 1))
-	if v := s.want(t, 0, 506, Complete, nil, nil); v.Duplicated != 0 {
-		t.Errorf("duplicated %d, want 0", v.Duplicated)
+	if v := s.want(t, 0, 506, Complete, nil, nil); v.Duplicated != 1 || v.Replayed != 0 {
+		t.Errorf("of a replay that nobody declared %d duplicated and %d replayed, want 1 and 0", v.Duplicated, v.Replayed)
+	}
+	s.m.DeclareEpoch(1, at(60), at(120))
+	if v := s.want(t, 0, 506, Complete, nil, nil); v.Duplicated != 1 || v.Replayed != 0 {
+		t.Errorf("of a replay declared of another window %d duplicated and %d replayed, want 1 and 0", v.Duplicated, v.Replayed)
+	}
+	s.m.DeclareEpoch(2, at(0), at(60))
+	s.m.DeclareEpoch(1, at(0), at(60))
+	if v := s.want(t, 0, 506, Complete, nil, nil); v.Duplicated != 0 || v.Replayed != 1 {
+		t.Errorf("of a declared replay %d duplicated and %d replayed, want 0 and 1", v.Duplicated, v.Replayed)
 	}
 }
 

@@ -26,11 +26,12 @@ func (s set) minus(o set) set {
 type tally struct {
 	kinds      [wire.Kinds]set
 	twice      set  // repeated by one emitter, or seen by two of one epoch
+	replayed   set  // seen in two epochs
 	idempotent bool // every emitter that mentions the window says so
 }
 
 func (w *window) tally(hop string) *tally {
-	t := &tally{twice: set{}, idempotent: w.idempotent(hop)}
+	t := &tally{twice: set{}, replayed: set{}, idempotent: w.idempotent(hop)}
 	for k := range t.kinds {
 		t.kinds[k] = set{}
 	}
@@ -39,12 +40,30 @@ func (w *window) tally(hop string) *tally {
 		if e.hop != hop {
 			continue
 		}
-		if taken[e.epoch] == nil {
-			taken[e.epoch] = set{}
+		epoch := w.epochOf(e)
+		if taken[epoch] == nil {
+			taken[epoch] = set{}
 		}
-		t.add(events, taken[e.epoch])
+		t.add(events, taken[epoch])
+	}
+	epochs := map[int32]int{} // by event: in how many it was seen
+	for _, events := range taken {
+		for id := range events {
+			if epochs[id]++; epochs[id] == 2 {
+				t.replayed[id] = true
+			}
+		}
 	}
 	return t
+}
+
+// epochOf is the epoch as which what the emitter took over of the window counts: its own where somebody declared that for the window, else 0.
+func (w *window) epochOf(e emitterKey) uint32 {
+	span, declared := w.m.declared[e.epoch]
+	if declared && !w.s.Before(span[0]) && w.s.Before(span[1]) {
+		return e.epoch
+	}
+	return 0
 }
 
 // add joins the events of one emitter; taken holds what the emitters of its epoch before it have seen.

@@ -45,6 +45,48 @@ func TestEveryPrefixIsTrue(t *testing.T) {
 	})
 }
 
+// TestOnlyWhatAWaiverNamedIsWaived holds every count of what is waived, and every window that is good in spite of a loss, against the names that the
+// waivers so far had when they were made.
+func TestOnlyWhatAWaiverNamedIsWaived(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := GenerateHistory(t)
+		m, named := New(h.Settings), map[waivedKey]bool{}
+		for _, step := range h.Steps {
+			if w := step.Waive; w != nil {
+				for start, names := range m.Waivable(*w, step.Now) {
+					for _, name := range names {
+						named[waivedKey{start, w.Edge, w.Kind, name}] = true
+					}
+				}
+			}
+			m.Apply(step)
+			if len(named) == 0 {
+				continue
+			}
+			for _, v := range m.Verdicts(step.Now) {
+				h.mustBeNamed(t, v, named)
+			}
+		}
+	})
+}
+
+func (h History) mustBeNamed(t *rapid.T, v Verdict, named map[waivedKey]bool) {
+	for kind, n := range v.Waived {
+		var found uint64
+		for _, name := range v.Names[kind] {
+			if named[waivedKey{v.Start.Unix(), v.Edge, kind, name}] {
+				found++
+			}
+		}
+		if n != found {
+			t.Fatalf("%s of %s: %d %s are waived, and waivers named %d of them", v.Edge, v.Start, n, kind, found)
+		}
+	}
+	if v.State == Incomplete && v.Good != (v.Waived["lost"] == v.Lost) {
+		t.Fatalf("%s of %s: good %v with %d of %d lost events waived", v.Edge, v.Start, v.Good, v.Waived["lost"], v.Lost)
+	}
+}
+
 // mustBeTrue holds one verdict against the truth. At the end named is nil and all lost names count; before, only the
 // given ones do, and of the events that are missing only those that came on time.
 func (h History) mustBeTrue(t *rapid.T, v Verdict, named []string) {

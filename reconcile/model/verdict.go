@@ -26,11 +26,16 @@ type Verdict struct {
 
 	Produced, Expected, Delivered, Lost, Pending          uint64
 	Duplicated, Redelivered, Unexpected, Corrupt, Invalid uint64
-	Filtered, Rejected, Skewed                            uint64
+	Filtered, Rejected, Skewed, Replayed                  uint64
 	InvalidAtSource, InvalidBefore                        uint64 // each invalid event is told of once: see tell
 
 	// Names holds, by kind as the API spells it, the sorted UIDs; a kind without any is absent.
 	Names map[string][]string
+
+	// Waived counts, by kind, which of the names people waived; of unknown, how much of what holds the window.
+	Waived map[string]uint64
+	// Good: complete, or all that keeps it from that is waived.
+	Good bool
 }
 
 // Verdicts judges every window from the earliest one mentioned up to the last that began before now, and every edge
@@ -43,13 +48,13 @@ func (m *Model) Verdicts(now time.Time) []Verdict {
 	return all
 }
 
-// Watermark is the end of the last window such that it and every window before it is complete on all its edges (on
+// Watermark is the end of the last window such that it and every window before it is good on all its edges (on
 // the required ones where any are set). It begins at the start of the earliest window mentioned and does not pass a
 // window without edges. It is zero when no window was mentioned.
 func (m *Model) Watermark(now time.Time) time.Time {
 	s, ok := m.earliest()
 	for ; ok && s.Before(now); s = s.Add(m.length()) {
-		if !m.judge(s, now).wholly(Complete, m.settings.Edges) {
+		if !m.judge(s, now).good(m.settings.Edges) {
 			break
 		}
 	}
@@ -72,13 +77,14 @@ func (m *Model) earliest() (time.Time, bool) {
 	return time.Unix(first, 0).UTC(), true
 }
 
-func (w *window) wholly(state string, required []string) bool {
+// good tells whether the window is good on all the required edges, or on all it has, of which there is one at least.
+func (w *window) good(required []string) bool {
 	seen := 0
 	for _, v := range w.verdicts() {
 		if len(required) > 0 && !slices.Contains(required, v.Edge) {
 			continue
 		}
-		if v.State != state {
+		if !v.Good {
 			return false
 		}
 		seen++
@@ -106,7 +112,9 @@ func (w *window) verdicts() []Verdict {
 			v.Unexpected = w.name(&v, "unexpected", unexpected)
 			v.InvalidAtSource = w.name(&v, "invalidAtSource", told[v.Edge].source)
 			v.InvalidBefore = uint64(len(told[v.Edge].before))
+			v.Replayed = w.name(&v, "replayed", tallies[hop].replayed)
 			v.State = w.state(w.closing[hop].closed, v.Lost, limit)
+			w.waive(&v)
 			all = append(all, v)
 		}
 	}

@@ -153,6 +153,11 @@ var cases = map[string][]struct {
 		{"a backlog that stands", `rollcall_ingest_kafka_lag_records 0x10 200000x110`, 7*time.Minute + 45*time.Second, 30 * time.Minute,
 			[]string{"200k reports wait in Kafka to be stored"}},
 	},
+	"RollcallCertifyFailing": {
+		{"a moment", `rollcall_certify_failures_total{instance="a"} 0x20 3x100`, -1, 0, nil},
+		{"it goes on", `rollcall_certify_failures_total{instance="a"} 0x20 0+1x100`, 15*time.Minute + 30*time.Second, 30 * time.Minute,
+			[]string{"certificates cannot be issued or taken back: 20 attempts failed in 5 minutes"}},
+	},
 	"RollcallQuarantine": {
 		{"one a minute is under the limit", `rollcall_ingest_quarantined_total{what="reports",reason="unreadable"} 0+0.25x120`, -1, 0, nil},
 		{"many", `rollcall_ingest_quarantined_total{what="reports",reason="unreadable"} 0x20 0+5x100`, 7 * time.Minute, 30 * time.Minute,

@@ -34,7 +34,7 @@ export interface Stream {
 }
 
 export interface Hour extends Counts {
-  stream: string; hour: string; state: string; certified: boolean; nextCertifiableAt?: string;
+  stream: string; hour: string; state: string; certified: boolean; nextCertifiableAt?: string; certificate?: { number: number; standing: string };
 }
 
 export interface HourDetail extends Hour { windows: Window[] | null }

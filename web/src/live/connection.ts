@@ -27,11 +27,20 @@ export function onChange(listener: Listener): () => void {
   return () => listeners.delete(listener);
 }
 
+const certificates = new Set<(hour: string) => void>();
+
+/** Tells the hour of each new certificate, also of one that takes another back. */
+export function onCertificate(listener: (hour: string) => void): () => void {
+  certificates.add(listener);
+  return () => certificates.delete(listener);
+}
+
 function happen(h: Happening): void {
   const again = h.type === 'polled' || (h.type === 'snapshot' && live.value.snapshots > 0);
   live.value = reduce(live.value, h);
   if (again) listeners.forEach((l) => l('all'));
   if (h.type === 'verdicts') listeners.forEach((l) => l(h.items));
+  if (h.type === 'certificate') certificates.forEach((l) => l(h.hour));
 }
 
 /** Follows the stream, and polls while it is not to be had; ends with the signal. */

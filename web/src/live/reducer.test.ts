@@ -52,10 +52,11 @@ describe('reading events', () => {
   it('takes what keeps its promise', () => {
     expect(read('snapshot', '{"streams":[]}', 7)).toEqual({ type: 'snapshot', at: 7, streams: [] });
     expect(read('verdicts', '{"items":[]}', 7)).toEqual({ type: 'verdicts', at: 7, items: [] });
+    expect(read('certificate', '{"stream":"orders","hour":"2026-11-22T05","number":3,"standing":"revoked"}', 7)).toEqual({ type: 'certificate', at: 7, hour: '2026-11-22T05' });
     expect(read('heartbeat', '{"at":"2026-11-22T05:09:00Z"}', 7)).toEqual({ type: 'heartbeat', at: 7 });
   });
   it('drops what does not', () => {
-    for (const [type, data] of [['snapshot', 'x'], ['snapshot', '{}'], ['snapshot', 'null'], ['verdicts', '[]'], ['other', '{}']] as const) {
+    for (const [type, data] of [['snapshot', 'x'], ['snapshot', '{}'], ['snapshot', 'null'], ['verdicts', '[]'], ['certificate', '{}'], ['other', '{}']] as const) {
       expect(read(type, data, 7), `${type} ${data}`).toBeUndefined();
     }
   });

@@ -19,6 +19,7 @@ export type Happening =
   | { type: 'snapshot'; at: number; streams: Stream[] }
   | { type: 'verdicts'; at: number; items: Window[] }
   | { type: 'incident'; at: number }
+  | { type: 'certificate'; at: number; hour: string }
   | { type: 'heartbeat'; at: number }
   | { type: 'broken'; at: number }
   | { type: 'polled'; at: number; streams: Stream[] }
@@ -37,6 +38,7 @@ export function reduce(live: Live, h: Happening): Live {
       return { ...live, mode: 'live', heard: h.at, streams: withVerdicts(live.streams, h.items) };
     case 'incident':
       return { ...live, mode: 'live', heard: h.at, incidents: live.incidents + 1 };
+    case 'certificate':
     case 'heartbeat':
       return { ...live, mode: 'live', heard: h.at };
     case 'polled':
@@ -67,13 +69,14 @@ function replaceLast(last: Window[], w: Window): Window[] {
 
 /** Reads the data of one server-sent event; undefined when it is not what its type promises. */
 export function read(type: string, data: string, at: number): Happening | undefined {
-  let body: { streams?: unknown; items?: unknown } | null;
+  let body: { streams?: unknown; items?: unknown; hour?: unknown } | null;
   try {
     body = JSON.parse(data) as typeof body;
   } catch {
     return undefined;
   }
   if (type === 'heartbeat' || type === 'incident') return { type, at };
+  if (type === 'certificate' && typeof body?.hour === 'string') return { type, at, hour: body.hour };
   if (type === 'snapshot' && Array.isArray(body?.streams)) return { type, at, streams: body.streams as Stream[] };
   if (type === 'verdicts' && Array.isArray(body?.items)) return { type, at, items: body.items as Window[] };
   return undefined;

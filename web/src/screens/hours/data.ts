@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import { useAnswer, type Answer } from '../../api/answer';
 import { getAll } from '../../api/client';
 import type { Hour } from '../../api/types';
-import { onChange } from '../../live/connection';
+import { onCertificate, onChange } from '../../live/connection';
 import { floorHour, hourMs, hourStart, stamp } from '../../text/time';
 
 /** Stream → hour key → hour. The inner map is a new one only when an hour of the stream changed. */
@@ -48,12 +48,16 @@ export function useHours(from: number, to: number): Answer<Matrix> {
         () => undefined, // the next change asks again; long silence is told as Stale
       );
     };
-    const stop = onChange((items) => {
-      if (items === 'all') { setAll((n) => n + 1); return; }
-      for (const w of items) touched.add(floorHour(Date.parse(w.start)));
+    const touch = (hours: number[]) => {
+      for (const hour of hours) touched.add(hour);
       if (touched.size > 0) timer ??= setTimeout(refetch, refetchEvery);
+    };
+    const stop = onChange((items) => {
+      if (items === 'all') setAll((n) => n + 1);
+      else touch(items.map((w) => floorHour(Date.parse(w.start))));
     });
-    return () => { stop(); clearTimeout(timer); };
+    const stopCertificates = onCertificate((hour) => touch([hourStart(hour)].filter((h) => !Number.isNaN(h))));
+    return () => { stop(); stopCertificates(); clearTimeout(timer); };
   }, [from, to, answer.data]);
 
   const shown = later.base !== undefined && later.base === answer.data ? later.matrix : base;

@@ -25,6 +25,13 @@ describe('an open incident', () => {
     expect(incidentSentence({ ...stopped, cause: 'burn-latency', text: '[BURN] flights: the budget is used up' })).toBe('flights: the budget is used up.');
     expect(incidentPaint({ ...one, cause: 'delayed' })).toMatchObject({ shape: 'question', label: 'Delayed' });
   });
+  it('says of a certificate that was taken back of which hour it is, why, and leads there', () => {
+    const revoked = { ...stopped, cause: 'revoked', text: '[REVOKED] flights hour 2026-11-22T05: certificate taken back by entry 12: 3 lost, unknown' };
+    expect(incidentSentence(revoked)).toBe('The certificate of flights for the hour from Sun 22 Nov 05:00 UTC was taken back: 3 lost, unknown.');
+    expect(incidentSentence({ ...revoked, text: 'something else' })).toBe('The certificate of flights for the hour from Sun 22 Nov 05:00 UTC was taken back.');
+    expect(incidentPath(revoked)).toBe('/h/flights/2026-11-22T05');
+    expect(incidentPaint(revoked)).toMatchObject({ shape: 'cross', label: 'Revoked' });
+  });
   it('says who looks after it, and that it is silenced', () => {
     expect(incidentSentence({ ...unknown, ackedBy: 'ada', muted: true })).toMatch(/; ada looks after it; nobody is called, it is silenced\.$/);
   });

@@ -6,19 +6,21 @@ import { clock, day, hourKey, stamp } from '../../text/time';
 
 /** What is said instead of the state's word where an incident is neither a loss nor unknown. */
 const labels: Record<string, string> = {
-  stopped: 'Stopped', delayed: 'Delayed', invalid: 'Invalid', corrupt: 'Corrupt', duplicated: 'Duplicated',
+  stopped: 'Stopped', delayed: 'Delayed', invalid: 'Invalid', corrupt: 'Corrupt', duplicated: 'Duplicated', revoked: 'Revoked',
 };
 
-/** The state of what an incident is about: a loss looks incomplete, all else unknown, and says what it is. */
+/** The state of what an incident is about: a loss, and an hour that is certified no more, look incomplete, all else unknown, and says what it is. */
 export function incidentPaint(i: Incident): Paint {
   if (i.cause === 'loss') return paint('incomplete');
   const label = i.cause.startsWith('burn-') ? 'Objective' : labels[i.cause];
+  if (i.cause === 'revoked') return { ...paint('incomplete'), label: 'Revoked' };
   return label === undefined ? paint('unknown') : { ...paint('unknown'), label };
 }
 
-/** Where the first bad window is; of a stream that stopped, the hour of its last event. */
+/** Where the first bad window is; of a stream that stopped, the hour of its last event; the hour whose certificate was taken back. */
 export function incidentPath(i: Incident): string {
   const first = Date.parse(i.firstBad);
+  if (i.cause === 'revoked') return hourPath(i.stream, hourKey(first));
   return i.edge === undefined ? hourPath(i.stream, hourKey(first - 1)) : windowPath(i.stream, stamp(first), { edge: i.edge });
 }
 
@@ -27,10 +29,17 @@ export function incidentSentence(i: Incident): string {
   return `${what(i)}${i.ackedBy === undefined ? '' : `; ${i.ackedBy} looks after it`}${i.muted === true ? '; nobody is called, it is silenced' : ''}.`;
 }
 
+/** The reason at the end of the server's line, where it has one. */
+function why(i: Incident): string {
+  const said = /: certificate taken back by entry \d+: (.+)$/.exec(i.text)?.[1];
+  return said === undefined ? '' : `: ${said}`;
+}
+
 function what(i: Incident): string {
   const first = Date.parse(i.firstBad);
   const from = `${day(first)} ${clock(first)}`;
   if (i.cause === 'stopped') return `${i.stream} has had no event since ${from} UTC`;
+  if (i.cause === 'revoked') return `The certificate of ${i.stream} for the hour from ${from} UTC was taken back${why(i)}`;
   if (i.cause.startsWith('burn-')) return i.text.replace(/^\[BURN\] /, '').replace(/\.$/, '');
   const [before, after] = (i.edge ?? '..').split('..');
   const where = i.bad === 1 ? `in the window of ${from} UTC` : `in ${count(i.bad)} windows from ${from} UTC on`;

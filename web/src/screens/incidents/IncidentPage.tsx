@@ -5,7 +5,7 @@ import { hourPath, hoursPath, incidentPath, incidentsPath, mutePath, windowPath 
 import { absent } from '../../state/states';
 import { arrow } from '../../text/edges';
 import { count, listed } from '../../text/numbers';
-import { clock, day, hourStart, instant } from '../../text/time';
+import { clock, day, hourKey, hourStart, instant } from '../../text/time';
 import { Ack } from './Ack';
 import { useChanges, useIncident } from './data';
 import { Hints } from './Hints';
@@ -42,16 +42,17 @@ function Told({ incident: i, again }: { incident: IncidentDetail; again: () => v
   return (
     <>
       <p class="pages first">
+        {i.cause === 'revoked' && <a class="button" href={hourPath(i.stream, hourKey(Date.parse(i.first)))}>The hour</a>}
         {i.edge !== undefined && <a class="button" href={windowPath(i.stream, i.bad > 0 ? i.firstBad : i.first, { edge: i.edge })}>{i.bad > 0 ? 'First bad window' : 'First window'}</a>}
         {i.state === 'open' && <a class="button" href={mutePath(i.id)}>Mute …</a>}
         {i.into !== undefined && <a class="button" href={incidentPath(i.into)}>The incident it is part of</a>}
       </p>
       <dl class="figures">
         <div><dt>Opened, UTC</dt><dd>{instant(i.openedAt)}</dd></div>
-        <div><dt>Bad windows, of all</dt><dd>{count(i.bad)} / {count(i.windows)}</dd></div>
-        <div><dt>Lost</dt><dd class={i.lost > 0 ? 'lost' : ''}>{count(i.lost)}</dd></div>
+        {i.cause !== 'revoked' && <div><dt>Bad windows, of all</dt><dd>{count(i.bad)} / {count(i.windows)}</dd></div>}
+        {i.cause !== 'revoked' && <div><dt>Lost</dt><dd class={i.lost > 0 ? 'lost' : ''}>{count(i.lost)}</dd></div>}
         {i.cause !== 'loss' && i.events > 0 && <div><dt>Events it is about</dt><dd>{count(i.events)}</dd></div>}
-        <div><dt>Expected</dt><dd>{count(i.expected)}</dd></div>
+        {i.cause !== 'revoked' && <div><dt>Expected</dt><dd>{count(i.expected)}</dd></div>}
         <div><dt>Looked after by</dt><dd>{i.ackedBy ?? 'nobody'}{i.ackedAt !== undefined && <small> since {instant(i.ackedAt)}</small>}</dd></div>
       </dl>
       {i.state === 'open' && <Ack id={i.id} done={again} />}
