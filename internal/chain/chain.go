@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"iter"
 	"log/slog"
 	"sync"
 	"time"
@@ -28,12 +27,6 @@ type Store interface {
 	CertificateHead(ctx context.Context, stream string, partition int32, before int64) (store.CertificateHead, error)
 	CertificatePlaces(ctx context.Context) (map[int32]store.CertificatePlace, error)
 	CertificateChain(ctx context.Context, stream string, after uint64, limit int) ([]store.Certificate, error)
-}
-
-// Rolls tells what hops took over.
-type Rolls interface {
-	HourRolls(ctx context.Context, stream string, from, to time.Time) iter.Seq2[store.HourRoll, error]
-	HourUIDs(ctx context.Context, stream string, from, to time.Time) iter.Seq2[store.HourUID, error]
 }
 
 // Config says where the topic is; zero values take the defaults.

@@ -2,7 +2,6 @@ package chain
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -69,27 +68,4 @@ func (p *page) add(found []*kgo.Record) {
 		}
 	}
 	p.full = time.Now().After(p.until)
-}
-
-// Digests makes the digests of what hops took over in an hour from what the store has now. Hops that are named are in the outcome, be there no event.
-func Digests(ctx context.Context, s Rolls, stream string, hour certificate.Hour, hops ...string) ([]certificate.Hop, error) {
-	d := certificate.NewDigests(hops...)
-	from, to := hour.Time, hour.Add(time.Hour)
-	for one, err := range s.HourRolls(ctx, stream, from, to) {
-		if err == nil {
-			err = d.Roll(one.Start, one.Source, one.Hop, one.Kind, one.Roll)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("chain: digest hour %s of stream %s: %w", hour, stream, err)
-		}
-	}
-	for one, err := range s.HourUIDs(ctx, stream, from, to) {
-		if err == nil {
-			err = d.Foreign(one.Start, one.UID, one.Hop, one.Seen, one.Filtered, one.Rejected)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("chain: digest hour %s of stream %s: %w", hour, stream, err)
-		}
-	}
-	return d.Hops(), nil
 }

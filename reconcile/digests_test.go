@@ -1,4 +1,4 @@
-package chain
+package reconcile
 
 import (
 	"testing"
@@ -15,8 +15,8 @@ import (
 // What is stored of an hour, whoever reported it, in however many reports and epochs, has the digests of the sets: of this hour, and of what was seen,
 // filtered and rejected alone.
 func TestTheDigestsOfAnHourAreThoseOfWhatTheHopsSaid(t *testing.T) {
-	s := newStore(t)
-	hour := firstHour.Time
+	s, hour := openStore(t), five
+	const stream = "orders"
 	source := wire.UID{1, 2, 6: 0x80, 8: 0x80, 11: 3}
 	number := uint64(0)
 	insert := func(start time.Time, emitter byte, epoch uint32, hop string, seen, filtered *roaring.Bitmap, foreign ...wire.Foreign) {
@@ -42,7 +42,7 @@ func TestTheDigestsOfAnHourAreThoseOfWhatTheHopsSaid(t *testing.T) {
 	if err := s.KeepClosedSeen(t.Context(), []store.HopWindow{{WindowKey: store.WindowKey{Stream: stream, Start: hour}, Hop: "app"}}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Digests(t.Context(), s, stream, firstHour, "quiet")
+	got, err := NewReader(s).Digests(t.Context(), stream, certificate.HourOf(five), "quiet")
 	if err != nil {
 		t.Fatal(err)
 	}
