@@ -60,8 +60,8 @@ func (s *Inspector) getCertificate(ctx context.Context, in *gateInput) (*entry, 
 	if err != nil {
 		return nil, err
 	}
-	if bad := h.SettledBars(); len(bad) > 0 {
-		return nil, barredProblem(&h, bad)
+	if len(h.SettledBars()) > 0 {
+		return nil, barredProblem(&h, lasting(h.Bars))
 	}
 	p := notFound("hour %s of %s is not certified yet: %s", in.Hour, in.Stream, notYet(&h))
 	p.retryAfter = "10"
@@ -103,6 +103,11 @@ func notYet(h *store.Hour) string {
 		return barText(h, h.Bars[0])
 	}
 	return "it is complete, and nobody has asked for its certificate (\"rollcall certify\", or certify.auto in the stream's settings)"
+}
+
+// lasting leaves out what time alone may take away.
+func lasting(bars []string) []string {
+	return slices.DeleteFunc(slices.Clone(bars), func(bar string) bool { return bar == store.BarRunning || bar == store.BarSettling })
 }
 
 // barredProblem says what stands in the way of a certificate.
@@ -164,9 +169,9 @@ func (s *Inspector) issueCertificate(ctx context.Context, in *gateInput) (*entry
 		return nil, s.issueProblem(in, err)
 	}
 	h := &issue.Hour
-	switch bad := h.SettledBars(); {
-	case issue.Action == actionRevoke || len(bad) > 0:
-		return nil, barredProblem(h, bad)
+	switch {
+	case issue.Action == actionRevoke || len(h.SettledBars()) > 0:
+		return nil, barredProblem(h, lasting(h.Bars))
 	case len(h.Bars) > 0 && !issue.Stands():
 		return nil, s.earlyProblem(h)
 	case issue.Action != "":

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func (m *memory) LastEntries(_ context.Context, streams []string, from, to time.
 	found := map[store.WindowKey]store.Standing{}
 	for _, c := range m.issued {
 		k := store.WindowKey{Stream: c.Stream, Start: c.Hour}
-		if strings.Contains(strings.Join(streams, " "), c.Stream) && !c.Hour.Before(from) && c.Hour.Before(to) && c.Number > found[k].Number {
+		if slices.Contains(streams, c.Stream) && !c.Hour.Before(from) && c.Hour.Before(to) && c.Number > found[k].Number {
 			found[k] = store.Standing{Number: c.Number, Action: c.Action}
 		}
 	}
@@ -147,6 +148,7 @@ func TestAskingForACertificateTellsWhatWasIssuedOrWhatStandsInTheWay(t *testing.
 		{name: "revoked by it", issue: store.Issue{Hour: withCounts(hourFour(store.Incomplete, "lost"), store.Counts{Lost: 2}, store.Waived{}), Action: "revoke", Last: &revoked},
 			status: 409, says: "2 events are lost and not waived"},
 		{name: "unknown", issue: store.Issue{Hour: hourFour(store.Unknown, "unknown")}, status: 409, says: "nobody can say that nothing is missing"},
+		{name: "unknown, and no edges", issue: store.Issue{Hour: hourFour(store.Unknown, "edges-not-set", "unknown")}, status: 409, says: "discovered: set edges; some of it is unknown"},
 		{name: "settling", issue: store.Issue{Hour: soon}, status: 425, says: "hour 2026-11-22T04 of orders cannot be certified yet: it is settling", waiting: "90"},
 		{name: "no edges", issue: store.Issue{Hour: hourFour(store.Settling, "edges-not-set", "settling")}, status: 409, says: "set edges"},
 		{name: "the chain is away", err: errors.New("no broker answers"), status: 503, says: "ask again: the server's log says why", waiting: "5"},

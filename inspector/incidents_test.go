@@ -242,6 +242,22 @@ func TestALiveStreamTellsIncidentsAsTheStoreHasThemAndResumesAmongThem(t *testin
 	}
 }
 
+func TestARevokedCertificateIsShownWithWhatIsBadInItsHour(t *testing.T) {
+	f := newFixture(t)
+	hour := testStart.Truncate(time.Hour)
+	f.store.incidents = []store.Incident{{
+		ID: wire.UID{15: 9}, Stream: "orders", Cause: store.CauseRevoked, First: hour, Last: hour.Add(59 * time.Minute), Seconds: 60, Windows: 1, Bad: 1, FirstBad: hour, Version: 12,
+		OpenedAt: testNow, Since: testNow, Text: "[REVOKED] orders hour 2026-11-22T05: certificate taken back by entry 12: 3 lost",
+	}}
+	got := read[api.IncidentDetail](f, "/api/v1/incidents/"+wire.UID{15: 9}.String())
+	if got.Edge != "" || got.Cause != "revoked" || !slices.Equal(got.Hours, []string{"2026-11-22T05"}) || len(got.Hops) != 0 {
+		t.Errorf("%+v", got)
+	}
+	if len(got.Verdicts) != 1 || got.Verdicts[0].Stream != "orders" { // what HourOfEdge says is not complete, of any edge
+		t.Errorf("windows %+v", got.Verdicts)
+	}
+}
+
 func TestLiveStreamsBeginAgainWhereAnIncidentCannotBeTold(t *testing.T) {
 	changes := newFeed()
 	f, url := serve(t, changes)

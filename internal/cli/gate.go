@@ -171,7 +171,7 @@ func (s *session) tellHours(all []hourAnswer) error {
 		}
 		t.add(one.Stream, one.Hour, one.Answer, number, one.Reason)
 	}
-	err := error(nil)
+	var err error
 	if s.asJSON {
 		err = s.printJSON(all)
 	} else {

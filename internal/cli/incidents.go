@@ -83,7 +83,11 @@ func (s *session) showIncident(id string) error {
 
 // printIncident says what is wrong, why most likely, what it touches and what happened, each in a few lines.
 func (s *session) printIncident(i *api.IncidentDetail) error {
-	lines := []string{i.Text, fmt.Sprintf("%s since %s; %d of %d windows are bad", i.State, instant(i.Since), i.Bad, i.Windows)}
+	standing := fmt.Sprintf("%s since %s", i.State, instant(i.Since))
+	if i.Cause != "revoked" { // that is of an hour and counts no windows
+		standing += fmt.Sprintf("; %d of %d windows are bad", i.Bad, i.Windows)
+	}
+	lines := []string{i.Text, standing}
 	if i.AckedBy != "" {
 		lines = append(lines, i.AckedBy+" looks after it")
 	}

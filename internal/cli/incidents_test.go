@@ -72,6 +72,19 @@ func TestOneIncidentIsShownWithItsHintsItsReachAndWhatHappened(t *testing.T) {
 	}
 }
 
+func TestACertificateTakenBackIsShownWithItsHour(t *testing.T) {
+	i := openIncident()
+	i.Edge, i.Cause, i.Lost, i.Muted = "", "revoked", 0, false
+	i.Text = "[REVOKED] orders hour 2026-11-22T05: certificate taken back by entry 12: 3 lost"
+	detail := api.IncidentDetail{Incident: i, Hours: []string{"2026-11-22T05"}, Timeline: []api.IncidentStep{{At: minute, What: "opened"}}}
+	s := server(t, map[string]http.HandlerFunc{"GET /incidents/" + incidentID: func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, detail) }})
+	got := run(t, s, "incidents", incidentID)
+	want := i.Text + "\nopen since 2026-11-22T05:09:00Z\nhours: 2026-11-22T05\nAT                    WHAT    WHO  TEXT\n2026-11-22T05:09:00Z  opened  -    -\n"
+	if diff := cmp.Diff(want, got.out); diff != "" || got.code != Bad {
+		t.Errorf("exit code %d\n%s", got.code, diff)
+	}
+}
+
 func TestNoIncidentIsAGoodAnswer(t *testing.T) {
 	got := run(t, server(t, map[string]http.HandlerFunc{"GET /incidents": pages[api.Incident]()}), "incidents")
 	if got.code != Good || got.out != "No incident.\n" {
