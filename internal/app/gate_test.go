@@ -35,6 +35,23 @@ func untilAsked(t *testing.T, a *App, code int, says string, args ...string) str
 	}
 }
 
+// setEdges sets the edge that orders must have.
+func setEdges(t *testing.T, a *App, edge string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, a.URL()+"/api/v1/streams/orders", strings.NewReader(`{"edges":["`+edge+`"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Fatalf("edges were not set: %s", answer.Status)
+	}
+}
+
 // entries reads the live stream and passes the entries of chains on that it tells.
 func entries(t *testing.T, a *App) <-chan api.CertificateEvent {
 	t.Helper()
@@ -91,13 +108,7 @@ func TestTheGateOpensOnceAnHourIsCertifiedAndClosesWhileItIsGoodNoMore(t *testin
 	first := checked(start, now)
 	post(t, a, "/reports", first)
 	untilAsked(t, a, cli.Bad, "set edges", "certify", "orders", hour)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, a.URL()+"/api/v1/streams/orders", strings.NewReader(`{"edges":["app..sink"]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if answer, err := http.DefaultClient.Do(r); err != nil || answer.Body.Close() != nil || answer.StatusCode != http.StatusOK {
-		t.Fatalf("%v, %+v", err, answer)
-	}
+	setEdges(t, a, "app..sink")
 	told := entries(t, a)
 	untilAsked(t, a, cli.Bad, "nobody has asked for its certificate", "gate", "orders", hour)
 	untilAsked(t, a, cli.Good, "certified", "certify", "orders", hour)
