@@ -49,7 +49,7 @@ func TestAReplayIsNotLateButWhereItBroughtWhatHadNotCome(t *testing.T) {
 			if err != nil || len(got) != 1 {
 				t.Fatalf("%+v, %v", got, err)
 			}
-			c.want.Stream, c.want.Objective, c.want.Slot = c.name, Latency, got[0].Slot
+			c.want.Stream, c.want.Objective, c.want.Slot, c.want.Known = c.name, Latency, got[0].Slot, got[0].Known
 			if d := cmp.Diff(c.want, got[0]); d != "" {
 				t.Error(d)
 			}
