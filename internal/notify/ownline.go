@@ -48,9 +48,10 @@ func (l *ownLine) run(ctx context.Context) {
 
 // tell makes one attempt, where what was found is not what the receiver was told.
 func (l *ownLine) tell(ctx context.Context, i int) {
-	s, own, now := &l.states[i], l.incident(i), l.Now()
+	s, now := &l.states[i], l.Now()
+	own, known := l.incident(i)
 	open := own.State() == store.IncidentOpen
-	if s.known && !s.unsaved && !l.due(s, open, now) || now.Before(s.next) {
+	if !known || s.known && !s.unsaved && !l.due(s, open, now) || now.Before(s.next) {
 		return
 	}
 	l.learn(ctx, s, &own)

@@ -1,9 +1,11 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,9 +34,11 @@ var errHangs = errors.New("the check hangs")
 // finding is what a check found so far.
 type finding struct {
 	fault  string    // the last one
-	open   bool      // it stood long enough to be told
+	known  bool      // the check said one thing for long enough; until then what an earlier process told may still be so
+	open   bool      // there is a fault
 	since  time.Time // since when it is as it is
-	turned time.Time // since when the check says otherwise; zero: it does not
+	bad    bool      // the check says now that there is a fault
+	turned time.Time // since when it says so; zero: it must stand anew
 }
 
 // note takes in what the check says now. It counts only once it stood for hold, so that what comes and goes calls nobody.
@@ -43,15 +47,11 @@ func (f *finding) note(fault string, now time.Time, hold time.Duration) {
 	if bad {
 		f.fault = fault
 	}
-	if bad == f.open {
-		f.turned = time.Time{}
-		return
+	if f.turned.IsZero() || bad != f.bad {
+		f.bad, f.turned = bad, now
 	}
-	if f.turned.IsZero() {
-		f.turned = now
-	}
-	if now.Sub(f.turned) >= hold {
-		f.open, f.since, f.turned = bad, f.turned, time.Time{}
+	if (!f.known || bad != f.open) && now.Sub(f.turned) >= hold {
+		f.known, f.open, f.since = true, bad, f.turned
 	}
 }
 
@@ -172,18 +172,19 @@ func (w *watch) found(i int) finding {
 	return w.findings[i]
 }
 
-// incident is what is found, in the form in which receivers are told. Every process gives it the same id, so that a receiver which knows
-// incidents by it is told of one.
-func (w *watch) incident(i int) store.Incident {
+// incident is what is found, in the form in which receivers are told; false while nothing is known. Every process gives it the same id, so that a
+// receiver which knows incidents by it is told of one.
+func (w *watch) incident(i int) (store.Incident, bool) {
 	f, c := w.found(i), w.Checks[i]
+	was := cmp.Or(f.fault, strings.ReplaceAll(c.Name, "_", " ")) // it was found by an earlier process
 	own := store.Incident{
 		ID: ownID(c.Name), Stream: OwnStream, Cause: store.Cause(c.Name), First: f.since, Last: f.since, FirstBad: f.since, OpenedAt: f.since, Since: f.since,
-		Text: "[RESOLVED] rollcall: all is well again. It was: " + f.fault,
+		Text: "[RESOLVED] rollcall: all is well again. It was: " + was,
 	}
 	if f.open {
 		own.Bad, own.Windows, own.Text = 1, 1, "[ROLLCALL] "+f.fault
 	}
-	return own
+	return own, f.known
 }
 
 // ownID makes the id of an incident of Rollcall's own, a UUIDv8, of the check's name.

@@ -312,6 +312,36 @@ func TestAFaultIsToldWhileTheStoreIsAwayAndWrittenDownOnceItIsBack(t *testing.T)
 	})
 }
 
+// A process that has just started knows nothing yet: it does not say that all is well because it has not looked for long.
+func TestAFaultThatStandsWhileTheProcessStartsAgainIsNotToldToBeOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, m := &fault{}, newMemory()
+		f.set("too much waits", nil)
+		told, _, stop := watched(t, m, f)
+		after(time.Hour)
+		stop()
+		next, _, stop := watched(t, m, f)
+		defer stop()
+		after(time.Hour)
+		if calls := slices.Concat(told.all(), next.all()); len(calls) != 1 {
+			t.Fatalf("told %q", calls)
+		}
+		f.set("", errors.New("away"))
+		after(time.Hour)
+		if calls := next.all(); len(calls) != 0 {
+			t.Fatalf("while nobody knows it is told %q", calls)
+		}
+		f.set("", nil)
+		stop()
+		last, _, stop := watched(t, m, f)
+		defer stop()
+		after(time.Hour)
+		if calls, want := last.all(), []string{"[RESOLVED] rollcall: all is well again. It was: ingest lag"}; !slices.Equal(calls, want) {
+			t.Errorf("told %q, want %q", calls, want)
+		}
+	})
+}
+
 func TestOfTwoProcessesOneTellsOfAFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, m := &fault{}, newMemory()
