@@ -94,13 +94,6 @@ type labels [3]string
 
 type values map[labels]float64
 
-// earliest keeps the earliest instant of those of a series; the zero time is none.
-func (v values) earliest(key labels, at time.Time) {
-	if before, there := v[key]; !at.IsZero() && (!there || seconds(at) < before) {
-		v[key] = seconds(at)
-	}
-}
-
 // gauges are series that come and go with what is stored. A scrape meanwhile sees each as it was or as it is, and none missing.
 type gauges struct {
 	vec   *prometheus.GaugeVec

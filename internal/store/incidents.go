@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,24 +39,34 @@ func (s *Store) EverBad(ctx context.Context, streams []string, from, to time.Tim
 const selectLastTraffic = `
 SELECT stream, max(toUnixTimestamp(start) + seconds)
 FROM verdicts
-WHERE stream IN (SELECT stream FROM wanted) AND produced > 0
+WHERE stream IN (SELECT stream FROM wanted) AND produced > 0 AND start >= if({recent:UInt8} = 1, now('UTC') - toIntervalDay(2), toDateTime(0, 'UTC'))
 GROUP BY stream`
 
-// LastTraffic returns, of those streams that have any event, the end of the last window with one.
+// LastTraffic returns, of those streams that have any event, the end of the last window with one. Only of streams without one in the last days all
+// windows there ever were are read.
 func (s *Store) LastTraffic(ctx context.Context, streams []string) (map[string]time.Time, error) {
-	args, err := streamList(streams)
-	if err != nil {
-		return nil, err
-	}
 	found := map[string]time.Time{}
-	err = s.query(ctx, "read the last traffic", selectLastTraffic, args, func(r driver.Rows) error {
-		var stream string
-		var end uint64
-		err := r.Scan(&stream, &end)
-		found[stream] = time.Unix(int64(end), 0).UTC()
-		return err
-	})
-	return found, err
+	for _, recent := range []bool{true, false} {
+		left := slices.DeleteFunc(slices.Clone(streams), func(stream string) bool { return !found[stream].IsZero() })
+		if len(left) == 0 {
+			break
+		}
+		args, err := streamList(left)
+		if err != nil {
+			return nil, err
+		}
+		err = s.query(ctx, "read the last traffic", selectLastTraffic, args.value("recent", bit(recent)), func(r driver.Rows) error {
+			var stream string
+			var end uint64
+			err := r.Scan(&stream, &end)
+			found[stream] = time.Unix(int64(end), 0).UTC()
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
 }
 
 const incidentColumns = `

@@ -50,3 +50,33 @@ func TestAFewIncidentsAreFoundByIDWithoutReadingAllOfThem(t *testing.T) {
 	}
 	t.Logf("%d rows read", read)
 }
+
+func TestTheLastTrafficIsFoundWithoutReadingAllWindowsThereEverWere(t *testing.T) {
+	s := migrated(t)
+	const windows = 100_000
+	last := time.Now().UTC().Truncate(time.Minute)
+	verdicts := make([]Verdict, windows)
+	for n := range verdicts {
+		verdicts[n] = Verdict{
+			Stream: "orders", Start: last.Add(-time.Duration(n) * time.Minute), Seconds: 60, Edge: Edge{"app", "sink"}, State: Complete, Revision: 1, Counts: Counts{Produced: 1},
+		}
+	}
+	old := verdicts[windows/2]
+	old.Stream = "flights" // stopped a month ago
+	if err := s.AddVerdicts(t.Context(), append(verdicts, old)); err != nil {
+		t.Fatal(err)
+	}
+	var read uint64
+	ctx := clickhouse.Context(t.Context(), clickhouse.WithProgress(func(p *clickhouse.Progress) { read += p.Rows }))
+	found, err := s.LastTraffic(ctx, []string{"orders"})
+	if err != nil || len(found) != 1 || !found["orders"].Equal(last.Add(time.Minute)) {
+		t.Fatalf("found %v, %v", found, err)
+	}
+	if read == 0 || read > windows/4 {
+		t.Errorf("%d rows were read of %d windows", read, windows)
+	}
+	found, err = s.LastTraffic(t.Context(), []string{"orders", "flights"})
+	if err != nil || !found["flights"].Equal(old.Start.Add(time.Minute)) || !found["orders"].Equal(last.Add(time.Minute)) {
+		t.Errorf("found %v, %v", found, err)
+	}
+}
