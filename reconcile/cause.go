@@ -125,6 +125,7 @@ func (at siblings) answers(edge store.Edge, hop string, decided time.Time) bool 
 	leads, leaves := edge.To == hop, edge.From == hop
 	for e := range at.unknown(decided) {
 		switch {
+		case e != edge && at.waived(e): // it tells nobody
 		case e.To == hop && (!leads || e.From < into.From):
 			into, leads = e, true
 		case e.From == hop && (!leaves || e.To < from.To):
@@ -138,6 +139,11 @@ func (at siblings) answers(edge store.Edge, hop string, decided time.Time) bool 
 		return into == edge
 	}
 	return from == edge // also where no edge of the hop is unknown
+}
+
+// waived says whether it was ever waived that an edge is unknown: a waiver is of one edge, and the others are as unknown as they were.
+func (at siblings) waived(edge store.Edge) bool {
+	return slices.ContainsFunc(at, func(v store.Verdict) bool { return v.Edge == edge && v.State == store.Unknown && v.Excused })
 }
 
 // unknown yields the edges whose verdict was unknown at an instant.

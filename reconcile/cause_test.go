@@ -56,6 +56,30 @@ func TestABacklogOfWhichSomethingIsDarkIsUnknown(t *testing.T) {
 	}
 }
 
+// A waiver is of one edge. Where that one told of the trouble, nobody heard of the others, which are as unknown as they were.
+func TestWhatIsWaivedOnTheEdgeThatToldOfItIsToldOfTheNextOne(t *testing.T) {
+	all := []store.Verdict{held(0, appSink, 1, 200, "emitter-dark sink"), held(0, sinkStore, 1, 200, "emitter-dark sink")}
+	waive := func(edge store.Edge, second int) {
+		v := held(0, edge, 2, second, "emitter-dark sink")
+		v.Excused = true
+		all = append(all, v)
+	}
+	waive(appSink, 300)
+	want := []string{"unknown 00..00 app..sink resolved", "unknown 00..00 sink..store open"}
+	if diff := gocmp.Diff(want, words(decided(store.DefaultSettings("orders"), all...))); diff != "" {
+		t.Errorf("waived on the first edge: %s", diff)
+	}
+	waive(sinkStore, 400)
+	want = []string{"unknown 00..00 app..sink resolved", "unknown 00..00 sink..store resolved"}
+	if diff := gocmp.Diff(want, words(decided(store.DefaultSettings("orders"), all...))); diff != "" {
+		t.Errorf("waived on both: %s", diff)
+	}
+	all = append(all, revision(0, appSink, 3, store.Complete, 500), revision(0, sinkStore, 3, store.Complete, 500))
+	if diff := gocmp.Diff(want, words(decided(store.DefaultSettings("orders"), all...))); diff != "" {
+		t.Errorf("known after all: %s", diff)
+	}
+}
+
 func TestWhatHoldsEveryLaterEdgeIsToldOfOneEdge(t *testing.T) {
 	all := []store.Verdict{held(0, appSink, 1, 200, "emitter-dark sink"), held(0, sinkStore, 1, 200, "emitter-dark sink")}
 	if diff := gocmp.Diff([]string{"unknown 00..00 app..sink open"}, words(decided(store.DefaultSettings("orders"), all...))); diff != "" {
