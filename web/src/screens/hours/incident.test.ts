@@ -21,6 +21,9 @@ describe('an open incident', () => {
     const one = { ...loss, lost: 0, events: 40, bad: 1 };
     expect(incidentSentence({ ...one, cause: 'delayed' })).toBe('40 events of flights are delayed before sink, in the window of Sun 22 Nov 05:01 UTC.');
     expect(incidentSentence({ ...one, cause: 'invalid', events: 1 })).toBe('1 event of flights breaks its schema at sink, in the window of Sun 22 Nov 05:01 UTC.');
+    const source = { ...one, cause: 'invalid', text: '[INVALID] flights relay→sink 05:00Z: 40 of 4.2 M break their schema at relay since 05:01' };
+    expect(incidentSentence(source)).toBe('40 events of flights break their schema at relay, in the window of Sun 22 Nov 05:01 UTC.');
+    expect(incidentSentence({ ...source, text: source.text.replace('at relay', 'at relay and sink') })).toMatch(/ break their schema at relay and sink, in the window /);
     expect(incidentSentence({ ...one, cause: 'corrupt' })).toBe('40 events of flights are corrupt at sink, in the window of Sun 22 Nov 05:01 UTC.');
     expect(incidentSentence({ ...stopped, cause: 'burn-latency', text: '[BURN] flights: the budget is used up' })).toBe('flights: the budget is used up.');
     expect(incidentPaint({ ...one, cause: 'delayed' })).toMatchObject({ shape: 'question', label: 'Delayed' });

@@ -35,6 +35,11 @@ function why(i: Incident): string {
   return said === undefined ? '' : `: ${said}`;
 }
 
+/** The hop that found events to break their schema, where the server's line says that it is not the later one of the edge alone. */
+function foundAt(i: Incident): string | undefined {
+  return / break their schema at (\S+(?: and \S+)?)/.exec(i.text)?.[1];
+}
+
 function what(i: Incident): string {
   const first = Date.parse(i.firstBad);
   const from = `${day(first)} ${clock(first)}`;
@@ -45,7 +50,7 @@ function what(i: Incident): string {
   const where = i.bad === 1 ? `in the window of ${from} UTC` : `in ${count(i.bad)} windows from ${from} UTC on`;
   if (i.cause === 'loss') return `${count(i.lost)} of ${plural(i.expected, 'event')} of ${i.stream} ${i.lost === 1 ? 'is' : 'are'} missing after ${before}, ${where}`;
   if (i.cause === 'delayed') return `${plural(i.events, 'event')} of ${i.stream} ${i.events === 1 ? 'is' : 'are'} delayed before ${after}, ${where}`;
-  if (i.cause === 'invalid') return `${plural(i.events, 'event')} of ${i.stream} ${i.events === 1 ? 'breaks its' : 'break their'} schema at ${after}, ${where}`;
+  if (i.cause === 'invalid') return `${plural(i.events, 'event')} of ${i.stream} ${i.events === 1 ? 'breaks its' : 'break their'} schema at ${foundAt(i) ?? after}, ${where}`;
   if (i.cause === 'corrupt' || i.cause === 'duplicated') return `${plural(i.events, 'event')} of ${i.stream} ${i.events === 1 ? 'is' : 'are'} ${i.cause} at ${after}, ${where}`;
   return `Nobody can tell what ${after} had of ${i.stream} ${where}`;
 }
