@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -218,11 +219,20 @@ func versionOf(v store.SchemaVersion) api.SchemaVersion {
 	}
 }
 
-// sentenceOf says the same of one window and edge as the list of schemas does.
+// sentenceOf says the same of one window and edge as the list of schemas does: of what the later hop checked, or, where that checked nothing, a
+// first hop before it, of which no edge of its own could tell.
 func (s *Inspector) sentenceOf(ctx context.Context, v store.Verdict) (string, error) {
-	q := store.SchemaQuery{Stream: v.Stream, Hop: v.Edge.To, From: v.Start, To: v.Start.Add(time.Second), Top: namedReasons}
+	hop, by := v.Edge.To, ""
+	if v.Checked == 0 && v.CheckedAtSource > 0 {
+		hop, by = v.Edge.From, fmt.Sprintf(", as %s checked them", v.Edge.From)
+	}
+	q := store.SchemaQuery{Stream: v.Stream, Hop: hop, From: v.Start, To: v.Start.Add(time.Second), Top: namedReasons}
 	figures, err := s.Store.SchemaFigures(ctx, q)
-	return sentence([]store.Verdict{v}, v.Produced, figures[store.SchemaKey{Start: v.Start.UTC(), Hop: v.Edge.To}]), err
+	f := figures[store.SchemaKey{Start: v.Start.UTC(), Hop: hop}]
+	if f == nil {
+		by = ""
+	}
+	return sentence([]store.Verdict{v}, v.Produced, f) + by, err
 }
 
 type samplesInput struct {

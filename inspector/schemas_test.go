@@ -169,6 +169,26 @@ func TestSchemasAreListedBesideCompletenessPageByPage(t *testing.T) {
 	}
 }
 
+// No edge leads to a first hop: what it finds is told of on the edge that leaves it, where else nobody checks.
+func TestAWindowSaysWhatTheFirstHopFoundWhereTheNextOneChecksNothing(t *testing.T) {
+	f := newFixture(t)
+	f.store.figures = map[store.SchemaKey]*store.SchemaFigures{{Start: testStart, Hop: "app"}: {Counts: checkedCounts(97, 3), Sources: from("web-17")}}
+	for i := range f.auditor.verdicts {
+		f.auditor.verdicts[i].InvalidAtSource, f.auditor.verdicts[i].CheckedAtSource = 3, 100
+	}
+	const at = "/api/v1/streams/orders/windows/2026-11-22T05:09:00Z?edge=app..agent"
+	if said := read[api.WindowDetail](f, at).Sentence; !strings.HasSuffix(said, "3 % break version 7 (3 of 100), all from web-17, as app checked them") {
+		t.Errorf("%q", said)
+	}
+	f.store.figures[store.SchemaKey{Start: testStart, Hop: "agent"}] = &store.SchemaFigures{Counts: checkedCounts(99, 1), Sources: from("web-3")}
+	for i := range f.auditor.verdicts {
+		f.auditor.verdicts[i].Checked = 100
+	}
+	if said := read[api.WindowDetail](f, at).Sentence; !strings.HasSuffix(said, "1 % break version 7 (1 of 100), all from web-3") {
+		t.Errorf("where both check: %q", said)
+	}
+}
+
 func TestAWindowSaysTheSameSentenceAsTheListOfSchemas(t *testing.T) {
 	f := newFixture(t)
 	f.store.figures = map[store.SchemaKey]*store.SchemaFigures{{Start: testStart, Hop: "agent"}: {Counts: checkedCounts(97, 3), Sources: from("web-17")}}

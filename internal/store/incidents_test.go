@@ -55,11 +55,11 @@ func TestTheLastTrafficIsFoundWithoutReadingAllWindowsThereEverWere(t *testing.T
 	s := migrated(t)
 	const windows = 100_000
 	last := time.Now().UTC().Truncate(time.Minute)
-	verdicts := make([]Verdict, windows)
-	for n := range verdicts {
-		verdicts[n] = Verdict{
+	var verdicts []Verdict
+	for n := range windows {
+		verdicts = append(verdicts, Verdict{
 			Stream: "orders", Start: last.Add(-time.Duration(n) * time.Minute), Seconds: 60, Edge: Edge{"app", "sink"}, State: Complete, Revision: 1, Counts: Counts{Produced: 1},
-		}
+		})
 	}
 	old := verdicts[windows/2]
 	old.Stream = "flights" // stopped a month ago
