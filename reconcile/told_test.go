@@ -120,6 +120,22 @@ func TestEventsThatNobodyCheckedAreNotCountedAsValid(t *testing.T) {
 	}
 }
 
+// While a registry is away most events have no schema at hand. They hid what the others break: nobody knows whether they are valid.
+func TestEventsWhoseSchemaIsNotAtHandAreNotCountedAsValid(t *testing.T) {
+	s := newScene(t, appSink)
+	s.with(`{"objectives":{"validity":0.8}}`, appSink)
+	sink := broken(s.says("sink", 2, 70, "app"), span(0, 9), 20)
+	sink.Windows[0].Schemas = append(sink.Windows[0].Schemas, wire.SchemaTally{ID: "orders", Outcome: "UNKNOWN_SCHEMA", Reason: "the registry is away", Count: 80})
+	s.hear(75, s.says("app", 1, 0), s.says("sink", 2, 1, "app"), saw(s.says("app", 1, 65), 0, span(0, 99)), sink)
+	s.wait(80)
+	if v := s.verdict(0, "app", "sink"); v.Invalid != 10 || v.Checked != 20 {
+		t.Fatalf("%+v", v.Counts)
+	}
+	if i := s.schemaBroken(); i.State() != store.IncidentOpen || i.Events != 10 {
+		t.Fatalf("%+v", i)
+	}
+}
+
 func TestTheEdgesTogetherTellOfEachInvalidEventOnce(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		hops := rapid.IntRange(2, 6).Draw(r, "hops")

@@ -144,8 +144,9 @@ func (m *memory) addWindow(r *store.Received, w *wire.Window) {
 	}
 	for _, t := range w.Schemas { // scenes state what is new, not what there is altogether
 		obtain(m.schemas, r.Stream+r.Hop, made[store.SchemaOutcome, uint64])[store.SchemaOutcome{ID: t.ID, Version: t.Version, Outcome: t.Outcome}] += t.Count
-		at := store.HopWindow{WindowKey: key, Hop: r.Hop}
-		m.tallies[at] = store.HopTally{Checked: m.tallies[at].Checked + t.Count}
+		if at := (store.HopWindow{WindowKey: key, Hop: r.Hop}); t.Outcome != "UNKNOWN_SCHEMA" {
+			m.tallies[at] = store.HopTally{Checked: m.tallies[at].Checked + t.Count}
+		}
 	}
 	for n := range w.Sources {
 		src := &w.Sources[n]
