@@ -288,11 +288,14 @@ func sinceHints(i *store.Incident, verdicts []store.Verdict) []store.Hint {
 	}}
 }
 
-// schemaHints says which version of which schema broke.
+// schemaHints says which version of which schema broke. Events whose schema was not at hand, as while a registry is away, are evidence of nothing.
 func schemaHints(counts map[store.SchemaOutcome]uint64) []store.Hint {
 	versions := map[[2]string]*pair{}
 	var sum pair
 	for key, n := range counts {
+		if key.Outcome == "UNKNOWN_SCHEMA" {
+			continue
+		}
 		v := [2]string{key.ID, key.Version}
 		if versions[v] == nil {
 			versions[v] = &pair{}

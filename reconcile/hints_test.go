@@ -85,6 +85,15 @@ func TestTheVersionThatBreaksIsNamed(t *testing.T) {
 	}
 }
 
+func TestEventsWhoseSchemaIsNotAtHandAreNoEvidenceAgainstAVersion(t *testing.T) {
+	hints := rank(schemaHints(map[store.SchemaOutcome]uint64{
+		{ID: "orders", Version: "6", Outcome: "OK"}: 90, {ID: "orders", Version: "7", Outcome: "INVALID"}: 10, {ID: "orders", Outcome: "UNKNOWN_SCHEMA"}: 900,
+	}))
+	if len(hints) != 1 || hints[0].Evidence != "10 of 10 invalid events are of orders version 7, which 10 % of the events checked are of" {
+		t.Errorf("%+v", hints)
+	}
+}
+
 func TestWhoHoldsABacklogIsNamed(t *testing.T) {
 	s := newScene(t)
 	s.hear(75, s.says("app", 1, 0), s.says("sink", 2, 1, "app"), saw(s.says("app", 1, 65), 0, span(0, 9)))
