@@ -101,7 +101,7 @@ func (s *Inspector) incidentsOf(ctx context.Context, list []store.Incident) ([]a
 	}
 	return rows(list, func(i store.Incident) api.Incident {
 		out := incidentOf(i)
-		out.Quiet = out.State == store.IncidentOpen && (i.Hold < 0 || now.Sub(i.Since) < i.Hold)
+		out.Quiet = out.State == store.IncidentOpen && now.Sub(i.Since) < i.Hold
 		out.Muted = slices.ContainsFunc(silences, func(v store.Silence) bool { return v.Mutes(&i, now) })
 		if said := acks[i.ID]; len(said) > 0 {
 			last := said[len(said)-1]

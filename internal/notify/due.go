@@ -152,7 +152,7 @@ func (k *look) next(i *store.Incident, state string) due {
 
 // begins decides on an open incident of which the receiver does not know.
 func (k *look) begins(i *store.Incident) {
-	if i.Hold < 0 || k.muted(i) || k.now.Sub(i.Since) < k.config.Hold+i.Hold {
+	if k.muted(i) || k.now.Sub(i.Since) < k.config.Hold+i.Hold {
 		return
 	}
 	d := k.next(i, store.IncidentOpen)

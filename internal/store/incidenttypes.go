@@ -42,7 +42,7 @@ type Incident struct {
 	Since    time.Time     // since when it is as it is, open or resolved
 	Text     string        // one line for a person
 	Version  uint64        // grows with every verdict it rests on
-	Hold     time.Duration // how long it must stand before anybody is called, beside what the notifier waits anyway; negative: nobody is
+	Hold     time.Duration // how long it must stand before anybody is called, beside what the notifier waits anyway
 	Into     wire.UID      // the incident that this one has become part of; zero: it stands for itself
 }
 
