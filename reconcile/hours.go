@@ -230,17 +230,19 @@ func (r *Reader) appraise(ctx context.Context, stream string, hour time.Time, ed
 		return appraisal{}, err
 	}
 	s := settings[stream]
+	h := store.Hour{Stream: stream, Start: hour}
 	if edge == nil && len(s.Edges) > 0 {
+		if unjudged, err := r.onNewEdges(ctx, all, s); err != nil {
+			return appraisal{}, err
+		} else if unjudged {
+			worsen(&h, store.Settling)
+		}
 		all = slices.DeleteFunc(all, func(v store.Verdict) bool { return !slices.Contains(s.Edges, v.Edge) })
 	}
-	h := store.Hour{Stream: stream, Start: hour}
 	produced := map[store.Edge]uint64{}
 	for i := range all {
 		v := &all[i]
 		h.State, h.Good, h.Held = h.State.Worse(v.State), h.Good.Worse(goodState(v)), h.Held.Worse(heldState(v))
-		if edge == nil && lacks(sameStart(all, i), s.Edges) {
-			worsen(&h, store.Settling)
-		}
 		h.Waived.Add(v.Waived)
 		addCounts(&h.Counts, &v.Counts)
 		produced[v.Edge] += v.Produced
@@ -261,6 +263,25 @@ func (r *Reader) appraise(ctx context.Context, stream string, hour time.Time, ed
 	one := []store.Hour{r.appraised(h, s, now)}
 	err = dropWaivedBars(ctx, r.store, one)
 	return appraisal{one[0], s, all}, err
+}
+
+// onNewEdges says whether windows were not judged on all edges that are required: one of them has no verdict there, or the stream is to be judged anew
+// as a whole, so that windows without an event may not be what they are called.
+func (r *Reader) onNewEdges(ctx context.Context, all []store.Verdict, s store.Settings) (bool, error) {
+	for i := range all {
+		if (i == 0 || !all[i].Start.Equal(all[i-1].Start)) && lacks(sameStart(all, i), s.Edges) {
+			return true, nil
+		}
+	}
+	if len(all) == 0 {
+		return false, nil
+	}
+	progress, err := r.store.ProgressOf(ctx, []string{s.Stream})
+	if err != nil {
+		return false, err
+	}
+	rejudged, err := r.rejudged(ctx, progress)
+	return rejudged[s.Stream], err
 }
 
 // goodState is the verdict's state, and complete where all that keeps it from that is waived.
