@@ -186,7 +186,11 @@ func TestAnHourThatRunsOrSettlesIsNotCertified(t *testing.T) {
 	s := newScene(t, appSink)
 	i := s.issuer(newBook(s))
 	s.hear(75, s.says("app", 1, 0), s.says("sink", 2, 1, "app"), saw(s.says("app", 1, 65), 59, span(0, 9)))
-	for at, bar := range map[int]string{80: "[running]", 3601: "[settling]"} {
+	for _, c := range []struct {
+		at  int
+		bar string
+	}{{80, "[running]"}, {3601, "[settling]"}} {
+		at, bar := c.at, c.bar
 		s.wait(at)
 		got, err := i.Issue(t.Context(), s.stream, five, "ada")
 		s.wantIssue(got, err, "", "")
