@@ -56,7 +56,7 @@ type Certifier struct {
 	done   chan struct{}
 
 	upTo  map[uint32]time.Time                  // by share held: changes stored until then were looked at
-	seen  map[store.WindowKey]time.Time         // the latest change of an hour that was looked at, of the last seconds
+	seen  map[store.WindowKey]store.ChangedHour // the changes of an hour that were looked at, of the last seconds
 	wait  map[store.WindowKey]store.ChangedHour // hours of which it failed, to be tried again
 	swept time.Time
 }
@@ -65,7 +65,7 @@ type Certifier struct {
 func NewCertifier(s CertifierStore, issuer *Issuer, holder Holder, registry prometheus.Registerer, log *slog.Logger) (*Certifier, error) {
 	c := &Certifier{
 		store: s, issuer: issuer, reader: issuer.reader, holder: holder, log: log, done: make(chan struct{}),
-		upTo: map[uint32]time.Time{}, seen: map[store.WindowKey]time.Time{}, wait: map[store.WindowKey]store.ChangedHour{},
+		upTo: map[uint32]time.Time{}, seen: map[store.WindowKey]store.ChangedHour{}, wait: map[store.WindowKey]store.ChangedHour{},
 		issued: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_certificates_total", Help: "Entries of the chains of certificates that this process issued without being asked, by action (certify, supersede, revoke).",
 		}, []string{"action"}),
@@ -132,9 +132,10 @@ func (c *Certifier) look(ctx context.Context) error {
 	}
 	due := c.due(changed)
 	latest := map[uint32]time.Time{}
-	for _, h := range due {
-		share := store.ShareOf(h.Stream)
-		latest[share] = later(latest[share], h.StoredAt)
+	for share := range c.upTo { // also those in which nothing changed: what was read is not read again for their sake
+		for _, h := range changed {
+			latest[share] = later(latest[share], h.StoredAt)
+		}
 	}
 	due, err = c.worth(ctx, due)
 	if err != nil {
@@ -158,7 +159,7 @@ func (c *Certifier) follow(ctx context.Context) error {
 	}
 	maps.DeleteFunc(c.upTo, func(share uint32, _ time.Time) bool { return !held[share] })
 	maps.DeleteFunc(c.wait, func(k store.WindowKey, _ store.ChangedHour) bool { return !held[store.ShareOf(k.Stream)] })
-	maps.DeleteFunc(c.seen, func(k store.WindowKey, _ time.Time) bool { return !held[store.ShareOf(k.Stream)] })
+	maps.DeleteFunc(c.seen, func(k store.WindowKey, _ store.ChangedHour) bool { return !held[store.ShareOf(k.Stream)] })
 	if !fresh {
 		return nil
 	}
@@ -198,7 +199,7 @@ func (c *Certifier) due(changed []store.ChangedHour) []store.ChangedHour {
 	var due []store.ChangedHour
 	for _, h := range changed {
 		upTo, held := c.upTo[store.ShareOf(h.Stream)]
-		if _, waits := c.wait[h.WindowKey]; waits || !held || h.StoredAt.Before(upTo.Add(-feedReach)) || !h.StoredAt.After(c.seen[h.WindowKey]) {
+		if _, waits := c.wait[h.WindowKey]; waits || !held || h.StoredAt.Before(upTo.Add(-feedReach)) || c.looked(h) {
 			continue
 		}
 		due = append(due, h)
@@ -207,6 +208,12 @@ func (c *Certifier) due(changed []store.ChangedHour) []store.ChangedHour {
 		due = append(due, h)
 	}
 	return due
+}
+
+// looked says whether all that changed of an hour was looked at. What took its instant earlier may have become visible later.
+func (c *Certifier) looked(h store.ChangedHour) bool {
+	seen, ok := c.seen[h.WindowKey]
+	return ok && seen.Print == h.Print && seen.StoredAt.Equal(h.StoredAt)
 }
 
 // worth leaves the hours of which there may be something to be done: those with an entry, and those that have ended of streams that are certified by
@@ -238,7 +245,7 @@ func (c *Certifier) worth(ctx context.Context, due []store.ChangedHour) ([]store
 		}
 		delete(c.wait, h.WindowKey)
 		if !h.StoredAt.IsZero() {
-			c.seen[h.WindowKey] = h.StoredAt
+			c.seen[h.WindowKey] = h
 		}
 		return true
 	}), nil
@@ -279,7 +286,7 @@ func (c *Certifier) handle(ctx context.Context, h store.ChangedHour) error {
 	}
 	delete(c.wait, h.WindowKey)
 	if !h.StoredAt.IsZero() {
-		c.seen[h.WindowKey] = h.StoredAt
+		c.seen[h.WindowKey] = h
 	}
 	if issue.Action != "" {
 		c.issued.WithLabelValues(issue.Action).Inc()
@@ -348,7 +355,7 @@ func (c *Certifier) keep(ctx context.Context, latest map[uint32]time.Time) error
 	}
 	maps.Copy(c.upTo, risen)
 	oldest := c.since()
-	maps.DeleteFunc(c.seen, func(_ store.WindowKey, at time.Time) bool { return at.Before(oldest) })
+	maps.DeleteFunc(c.seen, func(_ store.WindowKey, h store.ChangedHour) bool { return h.StoredAt.Before(oldest) })
 	return nil
 }
 

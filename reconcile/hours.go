@@ -232,9 +232,11 @@ func (r *Reader) appraise(ctx context.Context, stream string, hour time.Time, ed
 	s := settings[stream]
 	h := store.Hour{Stream: stream, Start: hour}
 	if edge == nil && len(s.Edges) > 0 {
-		if unjudged, err := r.onNewEdges(ctx, all, s); err != nil {
+		unjudged, err := r.onNewEdges(ctx, all, s)
+		if err != nil {
 			return appraisal{}, err
-		} else if unjudged {
+		}
+		if unjudged && !now.Before(end) {
 			worsen(&h, store.Settling)
 		}
 		all = slices.DeleteFunc(all, func(v store.Verdict) bool { return !slices.Contains(s.Edges, v.Edge) })

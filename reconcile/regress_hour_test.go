@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -59,4 +60,51 @@ func TestAnOldHourIsNotCertifiedOnAnEdgeThatNobodyCanJudgeAnyMore(t *testing.T) 
 	s.wantIssue(got, err, "", "")
 }
 
-var _ = certificate.Certify
+// slowInsert is a store that takes an instant for what it stores and shows it later, when what took a later one was seen already.
+type slowInsert struct {
+	*store.Store
+	latest time.Time // zero: nothing was held back
+}
+
+func (s *slowInsert) ChangedHours(ctx context.Context, since time.Time) ([]store.ChangedHour, error) {
+	changed, err := s.Store.ChangedHours(ctx, since)
+	for i := range changed {
+		if !s.latest.IsZero() && changed[i].StoredAt.After(s.latest) {
+			changed[i].StoredAt = s.latest
+		}
+	}
+	return changed, err
+}
+
+func TestAVerdictThatBecomesVisibleAfterALaterOneIsFollowed(t *testing.T) {
+	s := ended(t)
+	b := newBook(s)
+	got, err := s.issuer(b).Issue(t.Context(), s.stream, five, "ada")
+	s.wantIssue(got, err, certificate.Certify, "")
+	c := s.certifier(b)
+	slow := &slowInsert{Store: s.store}
+	c.store = slow
+	s.certify(c)
+	for _, at := range c.seen {
+		slow.latest = later(slow.latest, at.StoredAt)
+	}
+	s.hear(4000, saw(s.says("app", 1, 3990), 0, span(10, 11)), s.says("sink", 2, 3999, "app"))
+	s.certify(c)
+	if got := s.standing(); got != "revoke 2" {
+		t.Errorf("two are lost, and the hour stands as %q", got)
+	}
+}
+
+// What was looked at is not read again for ever because other streams are quiet.
+func TestQuietSharesDoNotHaveOldChangesReadAgain(t *testing.T) {
+	s := ended(t)
+	c := s.certifier(newBook(s))
+	s.certify(c)
+	changed, err := s.store.ChangedHours(t.Context(), c.since())
+	if err != nil || len(changed) == 0 {
+		t.Fatal(err, changed)
+	}
+	if from := changed[len(changed)-1].StoredAt.Add(-feedReach); c.since().Before(from) {
+		t.Errorf("changes are read from %s on, want %s", c.since(), from)
+	}
+}

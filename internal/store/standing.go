@@ -119,14 +119,17 @@ func (s *Store) CertifiedUntil(ctx context.Context, from time.Time) (map[string]
 type ChangedHour struct {
 	WindowKey
 	StoredAt time.Time // the latest of these, by the server's clock
+	Print    uint64    // of all of these: another one, be it stored earlier, changes it
 }
 
 const selectChangedHours = `
-SELECT stream, hour, max(stored)
+SELECT stream, hour, max(stored), sum(print)
 FROM (
-    SELECT stream, toStartOfHour(start) AS hour, stored_at AS stored FROM verdicts WHERE stored_at >= {since:Int64}
+    SELECT stream, toStartOfHour(start) AS hour, stored_at AS stored, cityHash64(start, edge_from, edge_to, revision, stored_at) AS print
+    FROM verdicts WHERE stored_at >= {since:Int64}
     UNION ALL
-    SELECT stream, hour, toUnixTimestamp64Milli(stored_at) AS stored FROM certificates WHERE stored_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')
+    SELECT stream, hour, toUnixTimestamp64Milli(stored_at) AS stored, cityHash64(number, stored_at) AS print
+    FROM certificates WHERE stored_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')
 )
 GROUP BY stream, hour
 ORDER BY max(stored), stream, hour`
@@ -138,7 +141,7 @@ func (s *Store) ChangedHours(ctx context.Context, since time.Time) ([]ChangedHou
 	err := s.query(ctx, "read hours that changed", selectChangedHours, params{}.value("since", since.UnixMilli()), func(r driver.Rows) error {
 		var c ChangedHour
 		var stored int64
-		err := r.Scan(&c.Stream, &c.Start, &stored)
+		err := r.Scan(&c.Stream, &c.Start, &stored, &c.Print)
 		c.Start, c.StoredAt = c.Start.UTC(), at(stored)
 		found = append(found, c)
 		return err
