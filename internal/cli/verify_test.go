@@ -116,9 +116,34 @@ func TestACertificateIsVerifiedOfflineInWordsAndForPrograms(t *testing.T) {
 	}
 }
 
+// gateOf answers for the last entry of the hour that is among some.
+func gateOf(all [][]byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var last *certificate.Entry
+		for _, v := range all {
+			if e, err := certificate.Read(v); err == nil && e.Hour.String() == r.PathValue("hour") && (last == nil || e.Number > last.Number) {
+				last = e
+			}
+		}
+		switch {
+		case last == nil:
+			problem(http.StatusNotFound, "not certified yet")(w, r)
+		case last.Action == certificate.Revoke:
+			problem(http.StatusGone, "it was revoked")(w, r)
+		default:
+			answer(w, http.StatusOK, json.RawMessage(last.Envelope))
+		}
+	}
+}
+
 // archive answers as a server with a chain in two places.
 func archive(t *testing.T, stored, topic [][]byte, hops ...api.HopDigest) *httptest.Server {
+	return archiveWith(t, gateOf(append(slices.Clone(stored), topic...)), stored, topic, hops...)
+}
+
+func archiveWith(t *testing.T, gate http.HandlerFunc, stored, topic [][]byte, hops ...api.HopDigest) *httptest.Server {
 	return server(t, map[string]http.HandlerFunc{
+		"GET /streams/orders/hours/{hour}/certificate": gate,
 		"GET /streams/orders/chain": func(w http.ResponseWriter, r *http.Request) {
 			values := map[string][][]byte{"store": stored, "topic": topic}[r.URL.Query().Get("source")]
 			var items []api.ChainEntry
@@ -185,6 +210,33 @@ func TestACertificateIsHeldAgainstItsChainAndWhatIsStored(t *testing.T) {
 	}
 	if got := runWith(t, Env{}, "", "--server", "http://127.0.0.1:1", "verify", n.file("c.json", two), "--key", n.public(), "--chain"); got.code != CannotAsk {
 		t.Errorf("without a server: exit code %d: %s%s", got.code, got.out, got.failed)
+	}
+}
+
+// The store finds an entry by its columns, which nobody signed: where one was changed the gate says something else than the chain.
+func TestAGateThatSaysSomethingElseThanTheChainIsFound(t *testing.T) {
+	n := newNotary(t)
+	one := n.sign(5, certificate.Certify)
+	first := slices.Clone(n.all)
+	revoke := n.sign(5, certificate.Revoke)
+	is := api.HopDigest{Hop: "agent", Events: 7, Digest: certificate.Hash{1}.String()}
+	for name, c := range map[string]struct {
+		cert []byte
+		gate http.HandlerFunc
+		all  [][]byte
+		says string
+	}{
+		"revoked, and let through":  {revoke, gateOf(first), n.all, `the gate answers "certified"; by entry 2, the last of the hour, it is "revoked"`},
+		"certified, and kept back":  {one, gateOf(n.all), first, `the gate answers "revoked"; by entry 1, the last of the hour, it is "certified"`},
+		"certified, and not found":  {one, gateOf(nil), first, `the gate answers "not yet"; by entry 1`},
+		"with the entry of another": {one, func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, json.RawMessage(revoke)) }, first, "the gate answers with entry 2; the last of the hour is entry 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := run(t, archiveWith(t, c.gate, c.all, c.all, is), "verify", n.file("c.json", c.cert), "--key", n.public(), "--chain")
+			if got.code != Bad || !strings.Contains(got.out, c.says) {
+				t.Errorf("exit code %d; want it to say %q:\n%s%s", got.code, c.says, got.out, got.failed)
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/url"
@@ -84,7 +85,11 @@ func (s *session) verifyChain(e *certificate.Entry, keys *certificate.Keys) ([]c
 	if last == nil {
 		return checks, nil
 	}
-	checks = append(checks, standingCheck(e, last))
+	gate, err := s.gateCheck(last)
+	if err != nil {
+		return nil, err
+	}
+	checks = append(checks, standingCheck(e, last), gate)
 	if last.Action == certificate.Revoke {
 		return checks, nil
 	}
@@ -190,6 +195,30 @@ func standingCheck(e, last *certificate.Entry) certificate.Check {
 		return certificate.Check{Name: "standing", Good: true, Text: "the hour is revoked by this entry"}
 	}
 	return certificate.Check{Name: "standing", Good: true, Text: "it is the last word on its hour"}
+}
+
+// gateCheck holds what the gate answers against the last entry of the hour: the store finds an entry by columns that are not signed.
+func (s *session) gateCheck(last *certificate.Entry) (certificate.Check, error) {
+	var envelope json.RawMessage
+	err := s.ask.get(s.ctx, hourPath(last.Stream, last.Hour.String(), "certificate"), nil, &envelope)
+	one, err := answerOf(last.Stream, last.Hour.String(), envelope, err)
+	switch want := answerAfter(last); {
+	case err != nil:
+		return certificate.Check{}, err
+	case one.Answer != want:
+		return certificate.Check{Name: "gate", Text: fmt.Sprintf("the gate answers %q; by entry %d, the last of the hour, it is %q", one.Answer, last.Number, want)}, nil
+	case want == certified && certificate.HashOf(envelope) != last.Hash:
+		return certificate.Check{Name: "gate", Text: fmt.Sprintf("the gate answers with entry %d; the last of the hour is entry %d", one.Number, last.Number)}, nil
+	default:
+		return certificate.Check{Name: "gate", Good: true, Text: fmt.Sprintf("it answers %q, as entry %d says", want, last.Number)}, nil
+	}
+}
+
+func answerAfter(last *certificate.Entry) string {
+	if last.Action == certificate.Revoke {
+		return gone
+	}
+	return certified
 }
 
 // digestCheck holds what was signed of an hour against what the store has of it now.
