@@ -122,6 +122,8 @@ func holderOf(r *store.Reason) string {
 		return "source " + r.Source + " of " + r.Hop
 	case r.Lane != "":
 		return "lane " + r.Lane + " of " + r.Hop
+	case r.Code == "partitions-silent", r.Code == "late-entry": // how many, or when, is all the name they have
+		return r.Code + " of " + r.Hop + ": " + r.Text
 	}
 	return r.Code + " of " + r.Hop
 }
