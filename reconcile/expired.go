@@ -106,8 +106,12 @@ func shownFrom(r store.Retention, now time.Time) time.Time {
 	return ceilHour(now.Add(-time.Duration(r.WithDefaults().WindowsDays)*24*time.Hour + keptMargin))
 }
 
-// forgets says whether a part of what was said of an hour may be gone: then nothing is concluded from what is not there.
-func (r *Reader) forgets(hour, now time.Time) bool { return hour.Before(shownFrom(r.retention, now)) }
+// forgets says whether a part of what was said of an hour, or of what its hops took over, may be gone: then nothing is concluded from what is not there.
+func (r *Reader) forgets(hour, now time.Time) bool {
+	kept := r.retention.WithDefaults()
+	kept.WindowsDays = min(kept.WindowsDays, kept.ForeignDays)
+	return hour.Before(shownFrom(kept, now))
+}
 
 // lapse calls an hour unknown of which a part is gone, or which waits for windows that are judged no more.
 func lapse(h *store.Hour, r store.Retention, now time.Time) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,8 +149,12 @@ func (i *Issuer) look(ctx context.Context, stream string, hour time.Time, asked 
 		l.last = &last
 	}
 	now := i.now()
-	if l.appraisal, err = i.reader.appraise(ctx, stream, hour, nil, now); err != nil || l.hour.State == 0 || i.reader.forgets(hour, now) && l.stands() {
+	forgotten := i.reader.forgets(hour, now)
+	if l.appraisal, err = i.reader.appraise(ctx, stream, hour, nil, now); err != nil || l.hour.State == 0 || forgotten && l.stands() {
 		return l, err
+	}
+	if unknown := store.Unknown.String(); forgotten && !slices.Contains(l.hour.Bars, unknown) {
+		l.hour.Bars = append(l.hour.Bars, unknown) // its digests would be of what is left
 	}
 	if l.decide(asked); l.action != "" || !l.stands() || len(l.hour.Bars) > 0 {
 		return l, nil

@@ -108,3 +108,28 @@ func TestQuietSharesDoNotHaveOldChangesReadAgain(t *testing.T) {
 		t.Errorf("changes are read from %s on, want %s", c.since(), from)
 	}
 }
+
+// UIDs that Rollcall did not number may be kept for less long than windows. A certificate made without them would sign that there were none.
+func TestAnHourOfWhichUIDsAreForgottenIsNeitherCertifiedNorSuperseded(t *testing.T) {
+	s := ended(t)
+	b := newBook(s)
+	i := s.issuer(b)
+	i.reader = NewReader(s.store).Keeping(store.Retention{ForeignDays: store.LeastEvidence})
+	soon := s.now
+	s.now = five.Add(40 * 24 * time.Hour)
+	got, err := i.Issue(t.Context(), s.stream, five, "ada")
+	s.wantIssue(got, err, "", "")
+	if bars := got.Hour.SettledBars(); len(bars) != 1 || bars[0] != "unknown" {
+		t.Errorf("in the way: %v", got.Hour.Bars)
+	}
+	s.now = soon
+	got, err = i.Issue(t.Context(), s.stream, five, "ada")
+	s.wantIssue(got, err, certificate.Certify, "")
+	s.hear(4000, saw(s.says("app", 1, 3990), 0, span(10, 10)), saw(s.says("sink", 2, 3999, "app"), 0, span(10, 10)))
+	s.now = five.Add(40 * 24 * time.Hour)
+	got, err = i.Issue(t.Context(), s.stream, five, "ada")
+	s.wantIssue(got, err, "", "")
+	if !got.Stands() {
+		t.Error("what was certified in time stands no more")
+	}
+}
