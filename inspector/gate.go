@@ -40,7 +40,7 @@ type gateInput struct {
 
 // getCertificate asks for the hour itself only where no entry speaks of it.
 func (s *Inspector) getCertificate(ctx context.Context, in *gateInput) (*entry, error) {
-	hour, err := readHour(in.Hour)
+	hour, err := readKnownHour(in.Hour)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func barText(h *store.Hour, bar string) string {
 }
 
 func (s *Inspector) issueCertificate(ctx context.Context, in *gateInput) (*entry, error) {
-	hour, err := readHour(in.Hour)
+	hour, err := readKnownHour(in.Hour)
 	if err != nil {
 		return nil, err
 	}

@@ -336,3 +336,26 @@ func TestAnHourWithoutEventsIsCertifiedByPolicy(t *testing.T) {
 		t.Fatalf("%v: %+v", err, e)
 	}
 }
+
+// What became visible too late to be followed is found with the next sweep.
+func TestACertificateThatStandsOverABadHourIsFoundByTheSweep(t *testing.T) {
+	s := ended(t)
+	b := newBook(s)
+	got, err := s.issuer(b).Issue(t.Context(), s.stream, five, "ada")
+	s.wantIssue(got, err, certificate.Certify, "")
+	s.hear(4000, saw(s.says("app", 1, 3990), 0, span(10, 10)), s.says("sink", 2, 3999, "app"))
+	c := s.certifier(b)
+	overlooked, err := c.overlooked(t.Context(), []string{s.stream}, s.now)
+	if err != nil || len(overlooked) != 1 || !overlooked[0].Start.Equal(five) {
+		t.Fatalf("%v, %v", overlooked, err)
+	}
+	if err := c.handleAll(t.Context(), overlooked); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.standing(); got != "revoke 2" {
+		t.Fatalf("the hour stands as %q", got)
+	}
+	if again, err := c.overlooked(t.Context(), []string{s.stream}, s.now); err != nil || len(again) != 0 {
+		t.Errorf("%v, %v", again, err)
+	}
+}
