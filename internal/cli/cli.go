@@ -17,7 +17,7 @@ import (
 // The exit codes, the same for every command.
 const (
 	Good      = 0 // asked, and the answer is good
-	Bad       = 1 // asked, and the answer is bad: something is incomplete, unknown, lost or invalid
+	Bad       = 1 // asked, and the answer is bad: something is incomplete, unknown, lost or invalid, and not waived
 	WrongUse  = 2 // the command line, a file given on it or a name given on it is wrong
 	CannotAsk = 3 // there is no answer: the server is away, broken or refuses the caller
 )

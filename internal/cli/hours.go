@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"slices"
+
 	"github.com/rollcallhq/rollcall/inspector/api"
 )
 
 type hours struct{ span }
 
-// Run lists streams by hour; the answer is bad when an hour is incomplete or unknown.
+// Run lists streams by hour; the answer is bad when an hour is incomplete or unknown, and not all of that waived.
 func (h *hours) Run(s *session) error {
 	query, err := h.query()
 	if err != nil {
@@ -24,11 +26,7 @@ func (h *hours) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	bad := false
-	for _, r := range rows {
-		bad = bad || badState(r.State)
-	}
-	return badWhen(bad)
+	return badWhen(slices.ContainsFunc(rows, badHour))
 }
 
 func (s *session) printHours(rows []api.Hour) error {

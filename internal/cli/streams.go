@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rollcallhq/rollcall/inspector/api"
@@ -9,7 +10,7 @@ import (
 
 type streams struct{}
 
-// Run lists the streams; the answer is bad when the latest window of one is.
+// Run lists the streams; the answer is bad when the latest window of one is, and not all of that waived.
 func (streams) Run(s *session) error {
 	raw, rows, err := all[api.Stream](s, "/streams", nil)
 	if err != nil {
@@ -23,11 +24,7 @@ func (streams) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	bad := false
-	for _, stream := range rows {
-		bad = bad || badState(worstOf(stream.Last))
-	}
-	return badWhen(bad)
+	return badWhen(slices.ContainsFunc(rows, func(r api.Stream) bool { return slices.ContainsFunc(r.Last, badWindow) }))
 }
 
 func (s *session) printStreams(rows []api.Stream) error {

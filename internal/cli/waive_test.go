@@ -126,3 +126,27 @@ func TestTheWatermarkIsToldWithWhatHoldsIt(t *testing.T) {
 		t.Errorf("exit code %d\n%s%s", got.code, diff, got.failed)
 	}
 }
+
+func TestWhatIsWaivedIsShownAndDoesNotMakeTheAnswerBad(t *testing.T) {
+	for _, c := range []struct {
+		state string
+		good  bool
+		code  int
+	}{{"incomplete", true, Good}, {"unknown", true, Good}, {"incomplete", false, Bad}, {"unknown", false, Bad}, {"complete", true, Good}} {
+		waived := &api.Waived{Lost: 2, Unknown: 1}
+		w := window(minute, "app..agent", c.state, func(w *api.Window) { w.Lost, w.Waived, w.Good = 3, waived, c.good })
+		s := server(t, map[string]http.HandlerFunc{
+			"GET /streams/orders/windows": pages(good(), w), "GET /streams": pages(api.Stream{Stream: "orders", Last: []api.Window{good(), w}}),
+			"GET /hours": pages(api.Hour{Stream: "orders", Hour: "2026-11-22T05", State: c.state, Lost: 3, Waived: waived, Good: c.good}),
+		})
+		for _, args := range [][]string{{"hours"}, {"windows", "orders"}, {"streams"}} {
+			got := run(t, s, args...)
+			if got.code != c.code {
+				t.Errorf("%s, good %v: %s exits %d, want %d", c.state, c.good, args[0], got.code, c.code)
+			}
+			if args[0] != "streams" && !strings.Contains(got.out, "waived 3") {
+				t.Errorf("%s does not show what is waived: %s", args[0], got.out)
+			}
+		}
+	}
+}

@@ -15,7 +15,7 @@ type windows struct {
 	Edge string `help:"Only this edge, as app..agent." placeholder:"A..B"`
 }
 
-// Run lists the windows; the answer is bad when one is incomplete or unknown.
+// Run lists the windows; the answer is bad when one is incomplete or unknown, and not all of that waived.
 func (w *windows) Run(s *session) error {
 	query, err := w.query()
 	if err != nil {
@@ -36,7 +36,7 @@ func (w *windows) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	return badWhen(badState(worstOf(rows)))
+	return badWhen(slices.ContainsFunc(rows, badWindow))
 }
 
 func (s *session) printWindows(stream string, rows []api.Window) error {
@@ -53,6 +53,12 @@ func (s *session) printWindows(stream string, rows []api.Window) error {
 
 // badState reports whether a state is one nobody should rely on.
 func badState(state string) bool { return state == "incomplete" || state == "unknown" }
+
+// badWindow is badState of a window; one whose losses are waived, or all that holds it, is relied on for what it is.
+func badWindow(w api.Window) bool { return badState(w.State) && !w.Good }
+
+// badHour is badWindow of an hour.
+func badHour(h api.Hour) bool { return badState(h.State) && !h.Good }
 
 var ranks = map[string]int{"complete": 1, "open": 2, "settling": 3, "unknown": 4, "incomplete": 5}
 

@@ -19,7 +19,7 @@ func cliPage(t *testing.T) string {
 		"`rollcall` runs the server and asks it. The commands that ask speak to the [HTTP API](http-api.md) at `--server`.\n\n" +
 		"| exit code | meaning |\n|---|---|\n" +
 		"| 0 | asked, and the answer is good |\n" +
-		"| 1 | asked, and the answer is bad: something is incomplete, unknown, lost or invalid |\n" +
+		"| 1 | asked, and the answer is bad: something is incomplete, unknown, lost or invalid, and not waived |\n" +
 		"| 2 | wrong use: the command line, a file or a name given on it |\n" +
 		"| 3 | could not ask: the server is away, broken or refuses the caller |\n\n" +
 		"An INSTANT is RFC 3339 (`2026-11-22T05:09:00Z`), the same without seconds or minutes, or a duration (`15m`): that long ago.\n")
