@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -17,8 +18,9 @@ import (
 // Fields says where a record has its identity that has neither an audit header nor
 // the attributes of CloudEvents: its UID and the time it was produced, RFC 3339. Each
 // is the name of a record header or, where it begins with a slash, a JSON Pointer
-// (RFC 6901) into the value, such as "/order/id". All hops of a stream must read the
-// same ones. The zero value says nothing.
+// (RFC 6901) into the value, such as "/order/id". A UID there is text or an integer,
+// which is taken as its digits, however many. All hops of a stream must read the same
+// ones. The zero value says nothing.
 type Fields struct{ UID, ProducedAt string }
 
 // ErrField is returned for a configured field that is there and cannot be read.
@@ -98,15 +100,32 @@ func (d *document) field(r *kgo.Record, name string) (string, error) {
 			return "", fmt.Errorf("%w: the value is not JSON: %w", ErrField, err)
 		}
 	}
-	switch v := find(d.root, name).(type) {
-	case nil:
-		return "", nil
-	case string:
-		return v, nil
-	case json.Number:
-		return v.String(), nil
+	text, fault := textOf(find(d.root, name))
+	if fault != "" {
+		return "", fmt.Errorf("%w: %s is %s", ErrField, name, fault)
 	}
-	return "", fmt.Errorf("%w: %s is neither text nor a number", ErrField, name)
+	return text, nil
+}
+
+// textOf returns what is in a field as text, or what keeps it from naming an event. A
+// number with a fraction or an exponent is one: whoever writes the value anew may write
+// it otherwise. So is text in which bytes were replaced, which two events may share.
+func textOf(field any) (text, fault string) {
+	switch v := field.(type) {
+	case nil:
+		return "", ""
+	case string:
+		if strings.ContainsRune(v, utf8.RuneError) {
+			return "", "text that is not UTF-8"
+		}
+		return v, ""
+	case json.Number:
+		if strings.ContainsAny(v.String(), ".eE") || v == "-0" {
+			return "", fmt.Sprintf("the number %.40s; want an integer, or text", v)
+		}
+		return v.String(), ""
+	}
+	return "", "neither text nor a number"
 }
 
 // find follows a JSON Pointer; it returns nil where that leads nowhere.

@@ -1,11 +1,15 @@
 package kgoaudit_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -52,6 +56,12 @@ func TestARecordIsKnownByItsHeaderThenByCloudEventsThenByTheConfiguredFields(t *
 		{"one field", carrying("", "order", "7"), byHeader, "", wire.ErrNoIdentity},
 		{"in the value", carrying(`{"order":{"id":"a/7"},"at":"` + noon + `"}`), byPointer, "a/7", nil},
 		{"a number in the value", carrying(`{"order":{"id":90071992547409931},"at":"` + noon + `"}`), byPointer, "90071992547409931", nil},
+		{"an integer below zero", carrying(`{"order":{"id":-7},"at":"` + noon + `"}`), byPointer, "-7", nil},
+		{"an integer longer than any machine's", carrying(`{"order":{"id":` + strings.Repeat("9", 200) + `},"at":"` + noon + `"}`), byPointer, strings.Repeat("9", 200), nil},
+		{"a number with a fraction", carrying(`{"order":{"id":7.0},"at":"` + noon + `"}`), byPointer, "", kgoaudit.ErrField},
+		{"a number with an exponent", carrying(`{"order":{"id":7e3},"at":"` + noon + `"}`), byPointer, "", kgoaudit.ErrField},
+		{"bytes that are not UTF-8", carrying("{\"order\":{\"id\":\"a\xff\"},\"at\":\"" + noon + "\"}"), byPointer, "", kgoaudit.ErrField},
+		{"half a character", carrying(`{"order":{"id":"a\ud800"},"at":"` + noon + `"}`), byPointer, "", kgoaudit.ErrField},
 		{"in a list of the value", carrying(`[{"i~d":"7"},"` + noon + `"]`), kgoaudit.Fields{UID: "/0/i~0d", ProducedAt: "/1"}, "7", nil},
 		{"under a name with a slash", carrying(`{"a/b~1":"7","at":"` + noon + `"}`), kgoaudit.Fields{UID: "/a~1b~01", ProducedAt: "/at"}, "7", nil},
 		{"a pointer and a header", carrying(`{"order":{"id":"7"}}`, "made", noon), kgoaudit.Fields{UID: "/order/id", ProducedAt: "made"}, "7", nil},
@@ -107,6 +117,10 @@ func TestRecordsOfEveryMakingFlowOnAndAreCountedAsWhatTheyAre(t *testing.T) {
 		carrying("x", "audit", string(later), "ce_id", "order-9", "ce_time", at),
 		carrying("{}", "ce_id", "order-10", "ce_time", "noon"),
 		carrying("{}"),
+		carrying(fmt.Sprintf(`{"id":90071992547409931,"at":%q}`, at)),
+		carrying(fmt.Sprintf(`{"id":7.5,"at":%q}`, at)),
+		carrying(fmt.Sprintf(`{"id":%q,"at":%q}`, strings.Repeat("x", 257), at)), // too long
+		carrying("x", "ce_id", "a\nb", "ce_time", at),                            // not to be shown to people
 	}
 	out := client(t, c)
 	if err := out.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
@@ -131,13 +145,48 @@ func TestRecordsOfEveryMakingFlowOnAndAreCountedAsWhatTheyAre(t *testing.T) {
 	}
 	in.lanes(t, b)
 	counts, unplaced := b.counts()
-	if d := cmp.Diff(map[string]uint64{"order-7": 2, "8": 1}, counts); d != "" {
+	if d := cmp.Diff(map[string]uint64{"order-7": 2, "8": 1, "90071992547409931": 1}, counts); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff(wire.Unplaced{Unreadable: 2, NoUID: 1}, unplaced); d != "" {
+	if d := cmp.Diff(wire.Unplaced{Unreadable: 3, NoUID: 3}, unplaced); d != "" {
 		t.Error(d)
 	}
 	if seen := b.roll(wire.Seen); seen.GetCardinality() != 1 {
 		t.Errorf("seen %v", seen)
 	}
+}
+
+// Whatever a value holds: the UID found is the one that somebody wrote there, and no two of them become one.
+func FuzzFieldsOfAValueAreTakenAsTheyAreWrittenOrNotAtAll(f *testing.F) {
+	for _, seed := range []string{
+		`{"id":"order-7"}`, `{"id":7}`, `{"id":-0}`, `{"id":1e9}`, `{"id":90071992547409931}`, `{"id":"\ud800"}`, "{\"id\":\"\xff\"}", `{"id":null}`,
+		`{"id":{}}`, `{"id":"a","id":"b"}`, `[7]`, `{"id":"\u0061"}`, `{"a":{"id":1},"id":2}`, `{"id":1}{`, ``, `{"id":"` + noon + `"}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	fields := kgoaudit.Fields{UID: "/id", ProducedAt: "made"}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		id, err := kgoaudit.Identify(carrying(string(value), "made", noon), fields)
+		if err != nil {
+			if !errors.Is(err, kgoaudit.ErrField) && !errors.Is(err, wire.ErrNoIdentity) {
+				t.Fatalf("%q: an error of no kind: %v", value, err)
+			}
+			return
+		}
+		again := map[string]any{"id": id.Foreign}
+		if integer, whole := new(big.Int).SetString(id.Foreign, 10); whole && integer.String() == id.Foreign && !bytes.Contains(value, []byte(`"`+id.Foreign+`"`)) {
+			again["id"] = json.Number(id.Foreign)
+		}
+		text, err := json.Marshal(again)
+		if err != nil {
+			t.Fatalf("%q gives %q, which cannot be written: %v", value, id.Foreign, err)
+		}
+		same, err := kgoaudit.Identify(carrying(string(text), "made", noon), fields)
+		if err != nil || same.Foreign != id.Foreign {
+			t.Fatalf("%q gives %q; written anew as %s it is %q, %v", value, id.Foreign, text, same.Foreign, err)
+		}
+		if !utf8.ValidString(id.Foreign) || strings.ContainsRune(id.Foreign, utf8.RuneError) {
+			t.Fatalf("%q gives %q, in which something was replaced", value, id.Foreign)
+		}
+	})
 }
