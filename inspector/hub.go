@@ -24,6 +24,7 @@ const (
 	verdictEvent     = "verdicts"
 	incidentEvent    = "incident"
 	certificateEvent = "certificate"
+	watermarkEvent   = "watermark"
 )
 
 // errFull says that no more live streams are taken, errStopped that the server ends.
@@ -35,8 +36,8 @@ var (
 // describe tells incidents with what people said of them.
 type describe func(context.Context, []store.Incident) ([]api.Incident, error)
 
-// hub passes changed verdicts and incidents, and new certificates, on to the live streams and keeps the latest, so that a reader that comes back with
-// its last event id misses none. A reader that is too slow is dropped, and begins again with a snapshot.
+// hub passes changed verdicts and incidents, new certificates, and watermarks that stepped back on to the live streams and keeps the latest, so that a
+// reader that comes back with its last event id misses none. A reader that is too slow is dropped, and begins again with a snapshot.
 type hub struct {
 	feed    Feed
 	tell    describe
@@ -127,6 +128,7 @@ func (h *hub) follow() bool {
 			h.publish(next.Verdicts)
 			h.tellIncidents(next.Incidents)
 			h.tellCertificates(next.Certificates)
+			h.tellBack(next.Back)
 		}
 	}
 }
@@ -193,6 +195,18 @@ func (h *hub) tellCertificates(entries []store.Certificate) {
 			return
 		}
 		h.send(certificateEvent, data)
+	}
+}
+
+// tellBack passes watermarks that stepped back on, each as an event of its own.
+func (h *hub) tellBack(moves []store.WatermarkMove) {
+	for _, m := range moves {
+		data, err := json.Marshal(api.WatermarkEvent{Stream: m.Stream, WatermarkMove: moveOf(m)})
+		if err != nil { // cannot be: the shape holds texts, numbers and times of years 1970-2200
+			h.resync()
+			return
+		}
+		h.send(watermarkEvent, data)
 	}
 }
 

@@ -324,3 +324,35 @@ func TestALiveStreamTellsEachEntryOfAChainAndResumesAmongThem(t *testing.T) {
 		t.Errorf("%s", e.Data)
 	}
 }
+
+func TestALiveStreamTellsThatAWatermarkSteppedBackAndResumesThere(t *testing.T) {
+	changes := newFeed()
+	_, url := serve(t, changes)
+	r := listen(t, url, "")
+	last := r.want("snapshot").ID
+	changes.tell(store.Changes{Back: []store.WatermarkMove{{
+		Stream: "orders", At: testNow, Watermark: testStart, Previous: testStart.Add(time.Hour), Reason: "late-data",
+		Blocked: &store.Blocked{Start: testStart, Edge: appAgent, State: store.Incomplete, Reasons: []store.Reason{{Code: "lost", Text: "3 are lost"}}},
+	}}})
+	told := r.want("watermark")
+	var got api.WatermarkEvent
+	if err := json.Unmarshal(told.Data, &got); err != nil {
+		t.Fatal(err)
+	}
+	previous := testStart.Add(time.Hour)
+	want := api.WatermarkEvent{Stream: "orders", WatermarkMove: api.WatermarkMove{
+		At: testNow, Watermark: testStart, Previous: &previous, Back: true, Reason: "late-data",
+		BlockedBy: &api.Blocked{Window: testStart, Edge: "app..agent", State: "incomplete", Reasons: []api.Reason{{Code: "lost", Text: "3 are lost"}}},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	changes.publish(1)
+	r.want("verdicts")
+	r.stop()
+	again := listen(t, url, last)
+	if e := again.want("watermark"); e.ID != told.ID {
+		t.Errorf("event %s came as %s", told.ID, e.ID)
+	}
+	again.want("verdicts")
+}

@@ -16,17 +16,18 @@ const (
 	feedReach = 10 * time.Second // how long a row may take to become visible after the server's clock was read for it
 )
 
-// FeedStore is where changed verdicts and incidents, and new certificates, are found.
+// FeedStore is where changed verdicts and incidents, new certificates, and watermarks that stepped back are found.
 type FeedStore interface {
 	Now(ctx context.Context) (time.Time, error)
 	ChangedSince(ctx context.Context, since time.Time) ([]store.Changed, error)
 	TouchedSince(ctx context.Context, since time.Time) ([]store.Touch, error)
 	CertificatesSince(ctx context.Context, since time.Time) ([]store.ChangedCertificate, error)
+	BackSince(ctx context.Context, since time.Time) ([]store.ChangedWatermark, error)
 	Incidents(ctx context.Context, filter store.IncidentFilter) ([]store.Incident, error)
 }
 
-// Feed tells subscribers which verdicts and incidents changed, and which certificates are new, whichever process stored them: it looks for those
-// stored since it last looked.
+// Feed tells subscribers which verdicts and incidents changed, which certificates are new, and which watermarks stepped back, whichever process stored
+// them: it looks for those stored since it last looked.
 type Feed struct {
 	store FeedStore
 	every time.Duration
@@ -35,7 +36,7 @@ type Feed struct {
 	done  chan struct{}
 
 	since time.Time         // latest instant at which something told was stored; zero before the store first answered
-	told  map[any]time.Time // by tell, store.Touch or entry, when it was stored
+	told  map[any]time.Time // by tell, store.Touch, entry or step, when it was stored
 
 	fan
 }
@@ -52,6 +53,12 @@ type tell struct {
 type entry struct {
 	stream string
 	number uint64
+}
+
+// step names a move of a watermark that was told.
+type step struct {
+	stream string
+	at     int64
 }
 
 // NewFeed returns a feed that tells nothing until Start.
@@ -124,9 +131,13 @@ func (f *Feed) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fresh, entries := f.fresh(verdicts), f.entries(copied)
-	if len(fresh)+len(incidents)+len(entries) > 0 {
-		f.publish(store.Changes{Verdicts: fresh, Incidents: incidents, Certificates: entries})
+	back, err := f.store.BackSince(ctx, from)
+	if err != nil {
+		return err
+	}
+	changes := store.Changes{Verdicts: f.fresh(verdicts), Incidents: incidents, Certificates: f.entries(copied), Back: f.steps(back)}
+	if len(changes.Verdicts)+len(incidents)+len(changes.Certificates)+len(changes.Back) > 0 {
+		f.publish(changes)
 	}
 	for _, t := range touched {
 		f.note(t, t.StoredAt)
@@ -172,6 +183,17 @@ func (f *Feed) entries(copied []store.ChangedCertificate) []store.Certificate {
 			fresh = append(fresh, c.Certificate)
 		}
 		f.told[k] = later(f.told[k], c.StoredAt)
+	}
+	return fresh
+}
+
+// steps leaves out what was told before.
+func (f *Feed) steps(back []store.ChangedWatermark) []store.WatermarkMove {
+	var fresh []store.WatermarkMove
+	for i := range back {
+		if m := &back[i]; f.note(step{m.Stream, m.At.UnixMilli()}, m.StoredAt) {
+			fresh = append(fresh, m.WatermarkMove)
+		}
 	}
 	return fresh
 }

@@ -225,3 +225,55 @@ func TestTheFeedKnowsAnEntryAgainThatIsCopiedLate(t *testing.T) {
 		t.Error("it is told again")
 	}
 }
+
+// still is a store that is away where watermarks that stepped back are read.
+type still struct {
+	*store.Store
+	away bool
+}
+
+func (s *still) BackSince(ctx context.Context, since time.Time) ([]store.ChangedWatermark, error) {
+	if s.away {
+		return nil, errors.New("away")
+	}
+	return s.Store.BackSince(ctx, since)
+}
+
+// A watermark that steps back is told once, with why, whichever process stored it and though the store was away between; one that goes on is not told.
+func TestTheFeedTellsOnceThatAWatermarkSteppedBack(t *testing.T) {
+	s := &still{Store: openStore(t)}
+	feed := NewFeed(s, slog.New(slog.DiscardHandler))
+	feed.mustLook(t)
+	changes, cancel := feed.Subscribe()
+	defer cancel()
+	move := func(at, previous, mark time.Time, reason string) store.WatermarkMove {
+		return store.WatermarkMove{Stream: "orders", At: at, Watermark: mark, Previous: previous, Reason: reason}
+	}
+	minute := func(n int) time.Time { return five.Add(time.Duration(n) * time.Minute) }
+	back := move(minute(4), minute(3), minute(1), "late-data")
+	back.Blocked = &store.Blocked{Start: minute(1), Edge: store.Edge{From: "app", To: "sink"}, State: store.Incomplete, Reasons: []store.Reason{{Code: "lost", Text: "3 are lost"}}}
+	put := func(moves ...store.WatermarkMove) {
+		t.Helper()
+		if err := s.AddWatermarks(t.Context(), moves); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(move(minute(2), time.Time{}, minute(2), moveFirst), move(minute(3), minute(2), minute(3), moveAdvanced), back, move(minute(5), minute(1), minute(5), moveAdvanced))
+	decide(t, s.Store, "orders", 1, store.Incomplete)
+	s.away = true
+	if err := feed.look(t.Context()); err == nil {
+		t.Error("a store that is away is not told")
+	}
+	s.away = false
+	for range 3 {
+		feed.mustLook(t)
+		put(back) // of which nobody knew whether it was stored
+	}
+	if len(changes) != 1 {
+		t.Fatalf("%d changes are told", len(changes))
+	}
+	c := <-changes
+	if diff := cmp.Diff([]store.WatermarkMove{back}, c.Back); diff != "" || len(c.Verdicts) != 1 {
+		t.Errorf("%d verdicts and\n%s", len(c.Verdicts), diff)
+	}
+}

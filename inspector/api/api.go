@@ -318,6 +318,12 @@ type WatermarkMove struct {
 	BlockedBy *Blocked   `json:"blockedBy,omitempty" doc:"what it stood before"`
 }
 
+// WatermarkEvent is the data of the event "watermark": the watermark of a stream stepped back, so that windows from Watermark on are good no more.
+type WatermarkEvent struct {
+	Stream string `json:"stream"`
+	WatermarkMove
+}
+
 // Status is the health of the auditor itself.
 type Status struct {
 	Version            string     `json:"version"`
@@ -379,7 +385,7 @@ type Snapshot struct {
 
 // Event is one message of GET /stream. On the wire its SSE "event:" is Type, its "id:" is
 // ID, and its "data:" is Data. Types: "snapshot" (Data: {"streams":[Stream…]}), "verdicts" (Data: {"items":[Window…]}),
-// "incident" (Data: an Incident), "certificate" (Data: a CertificateEvent), "heartbeat" (Data: {"at":time}).
+// "incident" (Data: an Incident), "certificate" (Data: a CertificateEvent), "watermark" (Data: a WatermarkEvent), "heartbeat" (Data: {"at":time}).
 type Event struct {
 	Type string
 	ID   string

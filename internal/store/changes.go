@@ -10,11 +10,13 @@ import (
 	"github.com/rollcallhq/rollcall/audit/wire"
 )
 
-// Changes are verdicts and incidents that are not as they were, each as it is now, and entries of the chains of certificates that are new.
+// Changes are verdicts and incidents that are not as they were, each as it is now, entries of the chains of certificates that are new, and watermarks that
+// stepped back.
 type Changes struct {
 	Verdicts     []Verdict
 	Incidents    []Incident
 	Certificates []Certificate // without their envelopes; of one stream ascending by number
+	Back         []WatermarkMove
 }
 
 // Changed is a verdict with the instant the server stored it.
@@ -96,6 +98,30 @@ func (s *Store) CertificatesSince(ctx context.Context, since time.Time) ([]Chang
 		err := r.Scan(&c.Stream, &c.Number, &c.Hour, &c.Action, &issued, &c.IssuedBy, &c.Reason, &stored)
 		c.Hour, c.IssuedAt, c.StoredAt = c.Hour.UTC(), at(issued), at(stored)
 		found = append(found, c)
+		return err
+	})
+	return found, err
+}
+
+// ChangedWatermark is a move of a watermark with the instant the server stored it.
+type ChangedWatermark struct {
+	WatermarkMove
+	StoredAt time.Time
+}
+
+const selectBackSince = `
+SELECT ` + watermarkColumns + `, stored_at
+FROM watermarks
+WHERE stored_at >= {since:Int64} AND watermark < previous
+ORDER BY stored_at, stream, at`
+
+// BackSince returns how watermarks stepped back, of what was stored from an instant of the server's clock on, as ChangedSince does verdicts.
+func (s *Store) BackSince(ctx context.Context, since time.Time) ([]ChangedWatermark, error) {
+	var found []ChangedWatermark
+	err := s.query(ctx, "read watermarks that stepped back", selectBackSince, params{}.value("since", since.UnixMilli()), func(r driver.Rows) error {
+		var stored int64
+		m, err := scanMove(r, &stored)
+		found = append(found, ChangedWatermark{m, at(stored)})
 		return err
 	})
 	return found, err

@@ -46,7 +46,7 @@ func (s *Store) addWatermarks(ctx context.Context, moves []WatermarkMove, held [
 		}
 		rows[i] = []any{m.Stream, ms(m.At), ms(m.Watermark), ms(m.Previous), m.Reason, blocked}
 	}
-	return s.insertHeld(ctx, given{table: "watermarks", columns: watermarkColumns, types: watermarkTypes, rows: rows}, held)
+	return s.insertHeld(ctx, given{table: "watermarks", columns: watermarkColumns, types: watermarkTypes, storedAt: true, rows: rows}, held)
 }
 
 // recentMoves is within what time the watermark of a stream that goes on has moved; the older ones of such a stream need not be looked at.
@@ -91,7 +91,7 @@ func (s *Store) LastWatermarks(ctx context.Context, streams []string, now time.T
 }
 
 const selectWatermarks = `
-SELECT stream, at, watermark, previous, reason, blocked
+SELECT ` + watermarkColumns + `
 FROM watermarks FINAL
 WHERE stream = {stream:String} AND at >= {from:Int64} AND at < {to:Int64}
 ORDER BY at
@@ -102,20 +102,27 @@ func (s *Store) Watermarks(ctx context.Context, stream string, from, to time.Tim
 	var found []WatermarkMove
 	args := params{}.value("stream", stream).value("from", from.UnixMilli()).value("to", to.UnixMilli()).value("limit", limit)
 	err := s.query(ctx, "read how a watermark moved", selectWatermarks, args, func(r driver.Rows) error {
-		var m WatermarkMove
-		var moved, mark, previous int64
-		var blocked string
-		if err := r.Scan(&m.Stream, &moved, &mark, &previous, &m.Reason, &blocked); err != nil {
-			return err
-		}
-		m.At, m.Watermark, m.Previous = at(moved), at(mark), at(previous)
-		if blocked != "" {
-			if err := json.Unmarshal([]byte(blocked), &m.Blocked); err != nil {
-				return fmt.Errorf("watermark of %s at %s: %w", stream, m.At, err)
-			}
-		}
+		m, err := scanMove(r)
 		found = append(found, m)
-		return nil
+		return err
 	})
 	return found, err
+}
+
+// scanMove reads a row of watermarkColumns, and what comes after them into more.
+func scanMove(r driver.Rows, more ...any) (WatermarkMove, error) {
+	var m WatermarkMove
+	var moved, mark, previous int64
+	var blocked string
+	if err := r.Scan(append([]any{&m.Stream, &moved, &mark, &previous, &m.Reason, &blocked}, more...)...); err != nil {
+		return m, err
+	}
+	m.At, m.Watermark, m.Previous = at(moved), at(mark), at(previous)
+	if blocked == "" {
+		return m, nil
+	}
+	if err := json.Unmarshal([]byte(blocked), &m.Blocked); err != nil {
+		return m, fmt.Errorf("watermark of %s at %s: %w", m.Stream, m.At, err)
+	}
+	return m, nil
 }
