@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# compose-secrets.sh DIRECTORY makes the passwords, tokens and certificate that docker-compose.yml mounts, each where it is
-# not there yet. ROLLCALL is the command that makes tokens; by default the image that "docker compose build" made.
+# compose-secrets.sh DIRECTORY makes the passwords, tokens, certificate and signing key that docker-compose.yml mounts, each
+# where it is not there yet. ROLLCALL is the command that makes tokens and the key; by default the image that "docker compose build" made.
 #
 # DIRECTORY is for its owner alone. The files in it can be read by all, since each container has a user of its own; those
-# in DIRECTORY/access only by the owner, whom the containers of Rollcall run as.
+# in DIRECTORY/access and DIRECTORY/keys only by the owner, whom the containers of Rollcall run as.
 set -euo pipefail
 
 directory=${1:?usage: compose-secrets.sh DIRECTORY}
 umask 077
-mkdir -p "$directory/access"
-chmod 0700 "$directory" "$directory/access"
+mkdir -p "$directory/access" "$directory/keys"
+chmod 0700 "$directory" "$directory/access" "$directory/keys"
 directory=$(cd "$directory" && pwd)
 
 # random prints a password without a line break: Kafka takes its file as it is.
@@ -25,16 +25,22 @@ keep() {
   mv "$directory/$1.part" "$directory/$1"
 }
 
+# rollcall DIRECTORY ARGUMENT... runs the program; in its container the directory, one of those here, is /given.
+rollcall() {
+  local given=$1
+  shift
+  if [ -n "${ROLLCALL:-}" ]; then
+    "$ROLLCALL" "${@//\/given/$directory/$given}"
+  else
+    docker run --rm --network none --user "$(id -u):$(id -g)" --volume "$directory/$given:/given" rollcall:local "$@"
+  fi
+}
+
 # token NAME ROLE FILE [MODE] makes a token and keeps it, unless it is there.
 token() {
   missing "$3" || return 0
   local text
-  if [ -n "${ROLLCALL:-}" ]; then
-    text=$("$ROLLCALL" token --tokens "$directory/access/tokens" create "$1" --role "$2" --expires 8760h)
-  else
-    text=$(docker run --rm --network none --user "$(id -u):$(id -g)" --volume "$directory/access:/access" rollcall:local \
-      token --tokens /access/tokens create "$1" --role "$2" --expires 8760h)
-  fi
+  text=$(rollcall access token --tokens /given/tokens create "$1" --role "$2" --expires 8760h)
   printf %s "$text" | keep "$3" "${4:-0600}"
 }
 
@@ -85,13 +91,16 @@ if missing access/tls-cert.pem; then
   chmod 0444 "$directory/access/tls-cert.pem"
 fi
 
+# The key that signs certificates. The program refuses to make a first one where there is one.
+if missing keys/keys.json; then rollcall keys keys create --keys /given; fi
+
 token prometheus viewer prometheus-token 0444
 token hops ingest hops-token
 token admin admin admin-token
 
 # The containers of Rollcall run as the owner of the files. Root is nobody to run as, so it gives them away.
 if [ "$(id -u)" = 0 ]; then
-  chown -R 65532:65532 "$directory/access"
+  chown -R 65532:65532 "$directory/access" "$directory/keys"
 elif ! grep -qs '^ROLLCALL_UID=' "$directory/../.env"; then
   printf 'ROLLCALL_UID=%s\nROLLCALL_GID=%s\n' "$(id -u)" "$(id -g)" >>"$directory/../.env"
 fi

@@ -228,7 +228,7 @@ func held(t *testing.T, p *types.Project, name string, v types.ServiceVolumeConf
 	rel, err := filepath.Rel(p.WorkingDir, v.Source)
 	if err != nil {
 		t.Error(err)
-	} else if _, err := os.Stat(v.Source); err != nil && rel != "secrets/access" {
+	} else if _, err := os.Stat(v.Source); err != nil && rel != "secrets/access" && rel != "secrets/keys" {
 		t.Errorf("%s mounts %s, which is not there", name, rel)
 	}
 }
@@ -295,6 +295,28 @@ func TestEveryFlagVariableAndKeyIsOneTheProgramHas(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What signs must have the keys, and nobody else: who takes reports in could certify what it made up.
+func TestTheRolesThatCertifyAndTheyAloneHaveTheSigningKeys(t *testing.T) {
+	p := project(t)
+	_, ours := services(p)
+	for _, name := range ours {
+		s := p.Services[name]
+		at := slices.IndexFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool {
+			return v.Source == filepath.Join(p.WorkingDir, "secrets/keys")
+		})
+		keys := parse(t, p, s).Keys
+		if name == "ingest" {
+			if keys != "" || at >= 0 {
+				t.Errorf("ingest has the keys of volume %d as %q", at, keys)
+			}
+			continue
+		}
+		if at < 0 || s.Volumes[at].Target != keys || !s.Volumes[at].ReadOnly {
+			t.Errorf("%s reads its keys at %q, where secrets/keys is not mounted: %+v", name, keys, s.Volumes)
+		}
 	}
 }
 

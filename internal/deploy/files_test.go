@@ -218,7 +218,7 @@ func TestTheSecretsScriptMakesEverySecretOnceAndForItsOwnerAlone(t *testing.T) {
 			t.Errorf("%s is short, or has a line break", rel)
 		}
 	}
-	for _, own := range []string{dir, filepath.Join(dir, "access"), filepath.Join(dir, "access/tokens"), filepath.Join(dir, "access/tls-key.pem"), filepath.Join(dir, "admin-token"), filepath.Join(dir, "hops-token")} {
+	for _, own := range []string{dir, filepath.Join(dir, "access"), filepath.Join(dir, "access/tokens"), filepath.Join(dir, "access/tls-key.pem"), filepath.Join(dir, "keys"), filepath.Join(dir, "keys/keys.json"), filepath.Join(dir, "admin-token"), filepath.Join(dir, "hops-token")} {
 		if info, err := os.Stat(own); err != nil || info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s: %v, %v; others can reach it", own, info.Mode(), err)
 		}

@@ -100,7 +100,7 @@ func newSite(t *testing.T) *site {
 	for name, secret := range s.project.Secrets {
 		s.copy(filepath.Join(s.secrets, strings.TrimPrefix(secret.File, filepath.Join(s.project.WorkingDir, "secrets"))), filepath.Join(s.mounted, name))
 	}
-	s.replace = map[string]string{"/run/secrets": s.mounted, "/etc/rollcall/access": filepath.Join(s.secrets, "access")}
+	s.replace = map[string]string{"/run/secrets": s.mounted, "/etc/rollcall/access": filepath.Join(s.secrets, "access"), "/etc/rollcall/keys": filepath.Join(s.secrets, "keys")}
 	return s
 }
 
@@ -268,6 +268,7 @@ func TestTheServerOfTheComposeFileTakesReportsByHTTPAndKafkaAndNamesTheLost(t *t
 	s.sendByKafka(ctx, reportOf("sink", "app", start, source, 41))
 	s.wantLost(ctx, inspector.url, start, source.WithSequence(41).String())
 	s.wantSynced(ctx)
+	s.wantKeys(ctx, inspector.url)
 	for name, p := range processes {
 		s.wantDocumented(ctx, name, p)
 	}
@@ -380,6 +381,19 @@ func (s *site) wantLost(ctx context.Context, base string, start time.Time, uid s
 	})
 	if len(lost.Items) != 1 || lost.Items[0].UID != uid {
 		s.t.Errorf("lost are %+v, want %s alone", lost.Items, uid)
+	}
+}
+
+// wantKeys holds that what answers signs with the key that the script made.
+func (s *site) wantKeys(ctx context.Context, base string) {
+	s.t.Helper()
+	var keys api.Page[api.Key]
+	status, text := s.get(ctx, base+"/api/v1/keys")
+	if err := json.Unmarshal(text, &keys); err != nil || status != http.StatusOK || len(keys.Items) != 1 || !keys.Items[0].Signing {
+		s.t.Fatalf("keys answer %d, %s, %v; want one that signs", status, text, err)
+	}
+	if made := s.secret("keys/keys.json"); !strings.Contains(made, keys.Items[0].ID) {
+		s.t.Errorf("it signs with %s, and the script made %s", keys.Items[0].ID, made)
 	}
 }
 

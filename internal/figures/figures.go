@@ -165,7 +165,7 @@ func (f *Figures) Refresh(ctx context.Context) error {
 	f.metrics.setSchemas(hops, named)
 	f.metrics.setLatencies(edges, hops, named)
 	f.metrics.setDelivered(delivered, named)
-	f.metrics.setStreams(streams, until, named)
+	f.metrics.setStreams(streams, until, named, now)
 	f.metrics.setIncidents(open)
 	if at := f.Oldest(ctx); !at.IsZero() {
 		f.metrics.oldest.Set(seconds(at))

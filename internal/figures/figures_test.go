@@ -368,3 +368,21 @@ rollcall_certified_until_timestamp_seconds{stream="orders"} %d
 rollcall_certified_until_timestamp_seconds{stream="other"} %d
 `, noon.Add(-time.Hour).Unix(), noon.Add(-6*time.Hour).Unix()), "rollcall_certified_until_timestamp_seconds")
 }
+
+// An alert on how far a stream is behind must know how long it cannot but be behind.
+func TestAStreamTellsTheLengthOfTheWindowsThatRunNow(t *testing.T) {
+	hours := store.Settings{Lengths: []store.Length{{From: noon.Add(-time.Hour), Seconds: 3600}}}
+	later := store.Settings{Lengths: []store.Length{{Seconds: 60}, {From: noon.Add(time.Hour), Seconds: 3600}}}
+	f, registry := newFigures(t, many{}, marks{{Stream: "a", Settings: hours}, {Stream: "b", Settings: later}, {Stream: "c"}, {Stream: "d", Settings: hours}, {Stream: "e"}}, 3)
+	if err := f.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want(t, registry, `
+# HELP rollcall_window_seconds Length of the windows of the stream that run now: so long ago it is complete up to at best. Of the streams summed as other the greatest.
+# TYPE rollcall_window_seconds gauge
+rollcall_window_seconds{stream="a"} 3600
+rollcall_window_seconds{stream="b"} 60
+rollcall_window_seconds{stream="c"} 60
+rollcall_window_seconds{stream="other"} 3600
+`, "rollcall_window_seconds")
+}

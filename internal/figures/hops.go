@@ -80,6 +80,13 @@ func (m *metrics) setBudgets(budgets map[string][]store.ObjectiveState, named na
 	m.left.set(left)
 }
 
+// greatest keeps the greatest value of a series.
+func (v values) greatest(key labels, value float64) {
+	if before, there := v[key]; !there || value > before {
+		v[key] = value
+	}
+}
+
 // least keeps the least value of a series.
 func (v values) least(key labels, value float64) {
 	if before, there := v[key]; !there || value < before {

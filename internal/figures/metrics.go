@@ -13,6 +13,7 @@ import (
 // metrics are the figures as Prometheus is told them.
 type metrics struct {
 	events, windows, complete, certified, open *gauges
+	window                                     *gauges
 	schemas, p99, delivered, left              *gauges
 	oldest, at                                 prometheus.Gauge
 	failures                                   prometheus.Counter
@@ -27,6 +28,7 @@ func newMetrics() metrics {
 		windows:   newGauges("rollcall_windows", "Windows that ended within the last hour, or run, by state (complete, open, settling, unknown, incomplete).", "stream", "edge", "state"),
 		complete:  newGauges("rollcall_complete_until_timestamp_seconds", "The completeness watermark: every window before it is complete. Of the streams summed as other the earliest one.", "stream"),
 		certified: newGauges("rollcall_certified_until_timestamp_seconds", "The end of the last hour that is certified together with all hours before it, from the first of the last 31 days on that was. Of the streams summed as other the earliest one.", "stream"),
+		window:    newGauges("rollcall_window_seconds", "Length of the windows of the stream that run now: so long ago it is complete up to at best. Of the streams summed as other the greatest.", "stream"),
 		open:      newGauges("rollcall_incidents_open", "Incidents that are open, by cause.", "cause"),
 		schemas:   newGauges("rollcall_schema_events", "Events that hops checked against their schema in the windows that ended within the last hour, or run, by outcome (OK, INVALID, UNKNOWN_SCHEMA, UNDECODABLE, DEPRECATED).", "stream", "hop", "outcome"),
 		p99:       newGauges("rollcall_latency_seconds", "Within how many seconds of their production the share quantile (0.99) of the events of the windows that ended within the last hour, or run, reached the later hop of the edge; +Inf where too many are lost for that. Of those summed as other the greatest.", "stream", "edge", "quantile"),
@@ -40,7 +42,7 @@ func newMetrics() metrics {
 
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
-		m.events.vec, m.windows.vec, m.complete.vec, m.certified.vec, m.open.vec, m.schemas.vec, m.p99.vec, m.delivered.vec, m.left.vec, m.oldest, m.at, m.failures,
+		m.events.vec, m.windows.vec, m.complete.vec, m.certified.vec, m.window.vec, m.open.vec, m.schemas.vec, m.p99.vec, m.delivered.vec, m.left.vec, m.oldest, m.at, m.failures,
 	}
 }
 
@@ -62,10 +64,11 @@ func (m *metrics) setEdges(edges []store.EdgeFigures, named namer) {
 	m.windows.set(windows)
 }
 
-func (m *metrics) setStreams(streams []store.StreamInfo, until map[string]time.Time, named namer) {
-	complete, certified := values{}, values{}
+func (m *metrics) setStreams(streams []store.StreamInfo, until map[string]time.Time, named namer, now time.Time) {
+	complete, certified, window := values{}, values{}, values{}
 	for i := range streams {
 		name := streams[i].Stream
+		window.greatest(labels{named.of(name)}, float64(streams[i].Settings.Seconds(now)))
 		if !streams[i].Watermark.IsZero() {
 			complete.least(labels{named.of(name)}, seconds(streams[i].Watermark))
 		}
@@ -75,6 +78,7 @@ func (m *metrics) setStreams(streams []store.StreamInfo, until map[string]time.T
 	}
 	m.complete.set(complete)
 	m.certified.set(certified)
+	m.window.set(window)
 }
 
 // setIncidents says 0 of the causes that have none open, so that who asks for them is answered.

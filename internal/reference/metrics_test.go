@@ -57,7 +57,7 @@ func metricsPage(t *testing.T) string {
 		"`GET /metrics` answers in the Prometheus text format. Beside these there are `go_…` and `process_…`, those of the Prometheus client.\n" +
 		"A series with labels appears when it first counts something.\n\n" +
 		"Processes that judge (role all or reconcile) show what is stored, every one the same: `rollcall_events`, `rollcall_windows`, `rollcall_complete_until_timestamp_seconds`,\n" +
-		"`rollcall_certified_until_timestamp_seconds`, `rollcall_incidents_open`, `rollcall_schema_events`, `rollcall_latency_seconds`, `rollcall_delivered_until_timestamp_seconds` and `rollcall_budget_left_ratio`, read every 30 seconds, the last\n" +
+		"`rollcall_certified_until_timestamp_seconds`, `rollcall_window_seconds`, `rollcall_incidents_open`, `rollcall_schema_events`, `rollcall_latency_seconds`, `rollcall_delivered_until_timestamp_seconds` and `rollcall_budget_left_ratio`, read every 30 seconds, the last\n" +
 		"every five minutes. Take the `max` over instances, not the `sum`. `--metrics-streams` says how many streams, in the order of their names, and 20 edges and 20 hops of each\n" +
 		"have series of their own; what is more is summed as `other`.\n\n" +
 		"| name | type | labels | meaning |\n|---|---|---|---|\n" + strings.Join(rows, "")

@@ -128,6 +128,19 @@ var cases = map[string][]struct {
 		{"it goes on", `rollcall_complete_until_timestamp_seconds{stream="orders"} 0+15x400`, -1, 0, nil},
 		{"it stands", `rollcall_complete_until_timestamp_seconds{stream="orders"} 0x400`,
 			35*time.Minute + 15*time.Second, 90 * time.Minute, []string{"orders is complete only up to 35m 15s ago"}},
+		{"windows of a minute, and it stands", `
+			rollcall_complete_until_timestamp_seconds{stream="orders",instance="a"} 0x400
+			rollcall_complete_until_timestamp_seconds{stream="orders",instance="b"} 0x400
+			rollcall_window_seconds{stream="orders",instance="a"} 60x400
+			rollcall_window_seconds{stream="orders",instance="b"} 60x400`,
+			36*time.Minute + 15*time.Second, 90 * time.Minute, []string{"orders is complete only up to 36m 15s ago"}},
+		{"windows of an hour, each complete soon after its end", `
+			rollcall_complete_until_timestamp_seconds{stream="hourly"} 0x248 3600x160
+			rollcall_window_seconds{stream="hourly"} 3600x400`, -1, 0, nil},
+		{"windows of 20 minutes, and it stands", `
+			rollcall_complete_until_timestamp_seconds{stream="hourly"} 0x400
+			rollcall_window_seconds{stream="hourly"} 1200x400`,
+			55*time.Minute + 15*time.Second, 90 * time.Minute, []string{"hourly is complete only up to 55m 15s ago"}},
 	},
 	"RollcallDown": {
 		{"one of three", `
@@ -157,6 +170,13 @@ var cases = map[string][]struct {
 		{"a moment", `rollcall_certify_failures_total{instance="a"} 0x20 3x100`, -1, 0, nil},
 		{"it goes on", `rollcall_certify_failures_total{instance="a"} 0x20 0+1x100`, 15*time.Minute + 30*time.Second, 30 * time.Minute,
 			[]string{"certificates cannot be issued or taken back: 20 attempts failed in 5 minutes"}},
+	},
+	"RollcallCertificatesWaiting": {
+		{"a moment", `rollcall_certificates_waiting_partitions{instance="a"} 0x10 2x15 0x95`, -1, 0, nil},
+		{"of two processes one waits", `
+			rollcall_certificates_waiting_partitions{instance="a"} 0x20 2x100
+			rollcall_certificates_waiting_partitions{instance="b"} 0x120`, 10*time.Minute + 15*time.Second, 30 * time.Minute,
+			[]string{"nothing is certified or taken back on 2 partitions of the topic of certificates: it is not read on"}},
 	},
 	"RollcallQuarantine": {
 		{"one a minute is under the limit", `rollcall_ingest_quarantined_total{what="reports",reason="unreadable"} 0+0.25x120`, -1, 0, nil},
