@@ -153,7 +153,7 @@ func (m *minute) lostAt(hop int) []string {
 	var names []string
 	for i := range m.Sources {
 		if number, at := m.lost(i); at == hop {
-			names = append(names, m.source(i).WithSequence(number).String())
+			names = append(names, m.uid(i, number))
 		}
 	}
 	slices.Sort(names)

@@ -29,9 +29,10 @@ type plan struct {
 	Sources   int
 	Emitters  int // at each hop
 	Hops      int
-	PerSecond int  // events of all sources
-	InTurn    bool // the sources produce in turn, not at random: each as many events as the others
-	Lose      bool // one event of each source, on one of the edges
+	PerSecond int    // events of all sources
+	InTurn    bool   // the sources produce in turn, not at random: each as many events as the others
+	Lose      bool   // one event of each source, on one of the edges
+	UIDs      string // kind of the UIDs that others gave the events; empty: they are numbered
 }
 
 // hopName names the hops h0, h1 …, each after the one before.
@@ -175,10 +176,14 @@ func (m *machine) pass(s int, h *wire.Header, number uint32, draw uint64) {
 	if number != lost {
 		upTo = m.Hops
 	}
-	m.hops[0][s%m.Emitters].Observe(*h, checksum, payloadBytes, h.ProducedAt)
+	observe := func(at *audit.Hop) { at.Observe(*h, checksum, payloadBytes, h.ProducedAt) }
+	if m.UIDs != numbered {
+		uid := m.uid(s, number)
+		observe = func(at *audit.Hop) { at.ObserveForeign(uid, h.ProducedAt, h.ProducedAt) }
+	}
+	observe(m.hops[0][s%m.Emitters])
 	for hop := 1; hop < upTo; hop++ {
-		emitter := int(draw >> (8 * hop) & 0xff % uint64(m.Emitters))
-		m.hops[hop][emitter].Observe(*h, checksum, payloadBytes, h.ProducedAt)
+		observe(m.hops[hop][int(draw>>(8*hop)&0xff%uint64(m.Emitters))])
 	}
 }
 
