@@ -137,6 +137,22 @@ func TestNothingIsWaivedWhileAnHourSettlesOrWhereNothingIsBad(t *testing.T) {
 	}
 }
 
+func TestOfAStreamThatIsNotKnownNothingIsWaivedDeclaredOrTold(t *testing.T) {
+	f := afterFive(t)
+	for path, body := range map[string]string{
+		"hours/2026-11-22T05/waivers": `{"edge":"app..agent","kind":"lost","all":true,"reason":"x"}`,
+		"epochs":                      `{"from":"2026-11-22T05:00:00Z","to":"2026-11-22T05:10:00Z","why":"x"}`,
+	} {
+		wantProblem(t, f.ask("POST", "/api/v1/streams/payments/"+path, body), http.StatusNotFound, `no stream "payments"`)
+	}
+	for _, path := range []string{"hours/2026-11-22T05", "hours/2026-11-22T05/waivers", "waivers", "epochs", "watermark/history"} {
+		wantProblem(t, f.ask("GET", "/api/v1/streams/payments/"+path, ""), http.StatusNotFound, `no stream "payments"`)
+	}
+	if len(f.store.waivers) != 0 || len(f.store.marked) != 0 {
+		t.Errorf("waived all the same: %+v", f.store.waivers)
+	}
+}
+
 func TestAReplayIsDeclaredOnceAndListed(t *testing.T) {
 	f := afterFive(t)
 	w := f.ask("POST", "/api/v1/streams/orders/epochs", `{"from":"2026-11-22T05:00:00Z","to":"2026-11-22T05:10:00Z","why":"the topic was cut"}`)
