@@ -156,10 +156,29 @@ func (i *Issuer) look(ctx context.Context, stream string, hour time.Time, asked 
 	if unknown := store.Unknown.String(); forgotten && !slices.Contains(l.hour.Bars, unknown) {
 		l.hour.Bars = append(l.hour.Bars, unknown) // its digests would be of what is left
 	}
+	if err := i.await(ctx, &l.hour, now); err != nil {
+		return l, err
+	}
 	if l.decide(asked); l.action != "" || !l.stands() || len(l.hour.Bars) > 0 {
 		return l, nil
 	}
 	return l, i.compare(ctx, &l)
+}
+
+// await has an hour settle of which a report is stored and not judged yet: what its hops took over would be of another instant than its verdicts.
+func (i *Issuer) await(ctx context.Context, h *store.Hour, now time.Time) error {
+	if slices.Contains(h.Bars, store.BarSettling) {
+		return nil
+	}
+	marks, err := i.store.MarksOf(ctx, []string{h.Stream})
+	if err != nil {
+		return err
+	}
+	end := h.Start.Add(time.Hour)
+	if slices.ContainsFunc(marks, func(m store.Mark) bool { return !m.Start.Before(h.Start) && m.Start.Before(end) && !m.Due.After(now) }) {
+		h.Bars = append(h.Bars, store.BarSettling)
+	}
+	return nil
 }
 
 // stands says whether the hour has a certificate that holds.

@@ -170,6 +170,28 @@ func TestALossThatIsFoundWhileACertificateIsIssuedRevokesIt(t *testing.T) {
 	}
 }
 
+// What a hop took over is read from its reports, and the verdicts may be a pass behind them. A certificate must not say the one and the other.
+func TestNothingIsIssuedOfAnHourOfWhichAReportIsNotJudgedYet(t *testing.T) {
+	s := ended(t)
+	i := s.issuer(newBook(s))
+	got, err := i.Issue(t.Context(), s.stream, five, "ada")
+	s.wantIssue(got, err, certificate.Certify, "")
+	s.now = five.Add(4000 * time.Second)
+	late := saw(s.says("app", 1, 3990), 0, span(10, 10))
+	late.Number = s.number[late.Emitter] + 1
+	if err := s.store.Insert(t.Context(), []store.Received{{Report: *late, At: s.now}}); err != nil {
+		t.Fatal(err)
+	}
+	got, err = i.Follow(t.Context(), s.stream, five)
+	s.wantIssue(got, err, "", "")
+	if fmt.Sprint(got.Hour.Bars) != "[settling]" {
+		t.Errorf("in the way: %v", got.Hour.Bars)
+	}
+	s.hear(4001, s.says("sink", 2, 4000, "app"))
+	got, err = i.Follow(t.Context(), s.stream, five)
+	s.wantIssue(got, err, certificate.Revoke, "1 lost")
+}
+
 func TestAnHourWithoutEdgesSetIsNotCertified(t *testing.T) {
 	s := newScene(t)
 	s.hear(75, s.says("app", 1, 0), s.says("sink", 2, 1, "app"),
