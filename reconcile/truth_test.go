@@ -28,6 +28,8 @@ type play struct {
 	model   *model.Model
 	step    int
 	now     time.Time
+
+	certify string // what the settings say of certificates, as JSON; empty for nothing
 }
 
 // stage plays many histories side by side: one insert and one pass a step.
@@ -36,6 +38,12 @@ type stage struct {
 	store *store.Store
 	plays []*play
 	clock map[string]time.Time
+	until time.Time // steps after it wait; zero: none does
+}
+
+// next says whether a play has a step that is due.
+func (st *stage) next(p *play) bool {
+	return p.step < len(p.history.Steps) && (st.until.IsZero() || !p.history.Steps[p.step].Now.After(st.until))
 }
 
 func newPlay(name string, i int, h model.History) *play {
@@ -64,9 +72,17 @@ func newStage(t *testing.T, s *store.Store, seed, n int) *stage {
 // newStageOf lays out n histories as streams of a name.
 func newStageOf(t *testing.T, s *store.Store, name string, n int, history func(i int) model.History) *stage {
 	t.Helper()
+	plays := make([]*play, n)
+	for i := range plays {
+		plays[i] = newPlay(name, i, history(i))
+	}
+	return newStageOfPlays(t, s, plays)
+}
+
+func newStageOfPlays(t *testing.T, s *store.Store, plays []*play) *stage {
+	t.Helper()
 	st := &stage{t: t, store: s, clock: map[string]time.Time{}}
-	for i := range n {
-		p := newPlay(name, i, history(i))
+	for _, p := range plays {
 		if len(p.history.Steps) == 0 {
 			continue
 		}
@@ -83,6 +99,9 @@ func (st *stage) put(p *play) {
 	s.Grace, s.Settle, s.Skew = m.Grace, m.Settle, m.Skew
 	for _, e := range m.Edges {
 		s.Edges = append(s.Edges, edgeOf(st.t, e))
+	}
+	if p.certify != "" {
+		s.Document = fmt.Appendf(nil, `{"certify":%s}`, p.certify)
 	}
 	if err := st.store.PutSettings(st.t.Context(), s, p.history.Steps[0].Now); err != nil {
 		st.t.Fatal(err)
@@ -118,7 +137,7 @@ func (st *stage) deliver() []*play {
 	var on []*play
 	var reports []store.Received
 	for _, p := range st.plays {
-		if p.step == len(p.history.Steps) {
+		if !st.next(p) {
 			continue
 		}
 		step := p.history.Steps[p.step]

@@ -37,7 +37,7 @@ func (st *stage) waive() {
 	st.t.Helper()
 	var waiving []*play
 	for _, p := range st.plays {
-		if p.step < len(p.history.Steps) && p.history.Steps[p.step].Waive != nil {
+		if st.next(p) && p.history.Steps[p.step].Waive != nil {
 			waiving = append(waiving, p)
 			st.clock[p.stream] = p.history.Steps[p.step].Now
 		}

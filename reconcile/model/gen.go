@@ -13,8 +13,9 @@ import (
 // Stream is the stream that every generated report belongs to.
 const Stream = "orders"
 
-// genesis is the instant that simulated time counts from; a window begins there.
-var genesis = time.Date(2026, 11, 22, 5, 0, 0, 0, time.UTC)
+// genesis is the instant that simulated time counts from; a window begins there. What is produced is of the hour that ends with it, so that histories
+// go on past the end of their hour.
+var genesis = time.Date(2026, 11, 22, 5, 59, 20, 0, time.UTC)
 
 // Step is one thing that happens at the server: a report is received, a person closes something, or only time passes.
 type Step struct {

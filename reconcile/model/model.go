@@ -41,6 +41,7 @@ type Model struct {
 
 	declared map[uint32][2]time.Time // replays: from and to by epoch
 	waived   map[waivedKey]bool
+	waivers  int // that covered something
 }
 
 // emitterKey is one emitter of a hop in one epoch.

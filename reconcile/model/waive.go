@@ -22,7 +22,11 @@ func (m *Model) DeclareEpoch(epoch uint32, from, to time.Time) {
 
 // Waive records that a person waives what Waivable names.
 func (m *Model) Waive(w Waive, now time.Time) {
-	for start, names := range m.Waivable(w, now) {
+	covered := m.Waivable(w, now)
+	if len(covered) > 0 {
+		m.waivers++
+	}
+	for start, names := range covered {
 		for _, name := range names {
 			m.waived[waivedKey{start, w.Edge, w.Kind, name}] = true
 		}
