@@ -72,7 +72,7 @@ func (st *stage) waiveOf(p *play, step model.Step) {
 	if len(got.Strange) > 0 {
 		st.t.Fatalf("history %s: %s of %s: %s is not that, says the service", p.stream, step.Waive.Kind, step.Waive.Edge, ask.UIDs[got.Strange[0]])
 	}
-	if !known || len(got.Names) == 0 {
+	if !known || len(got.Names) == 0 || len(got.Standing) > 0 {
 		return
 	}
 	w := store.Waiver{

@@ -41,7 +41,7 @@ type Model struct {
 
 	declared map[uint32][2]time.Time // replays: from and to by epoch
 	waived   map[waivedKey]bool
-	waivers  int // that covered something
+	waivers  int // that covered something more than those before
 }
 
 // emitterKey is one emitter of a hop in one epoch.

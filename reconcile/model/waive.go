@@ -22,14 +22,14 @@ func (m *Model) DeclareEpoch(epoch uint32, from, to time.Time) {
 
 // Waive records that a person waives what Waivable names.
 func (m *Model) Waive(w Waive, now time.Time) {
-	covered := m.Waivable(w, now)
-	if len(covered) > 0 {
-		m.waivers++
-	}
-	for start, names := range covered {
+	before := len(m.waived)
+	for start, names := range m.Waivable(w, now) {
 		for _, name := range names {
 			m.waived[waivedKey{start, w.Edge, w.Kind, name}] = true
 		}
+	}
+	if len(m.waived) > before {
+		m.waivers++
 	}
 }
 
@@ -192,7 +192,7 @@ func (m *Model) Hour(now time.Time) (state, good string) {
 				continue
 			}
 			edges++
-			if state = worse(state, v.State); !v.Good {
+			if state, good = worse(state, v.State), worse(good, Complete); !v.Good {
 				good = worse(good, v.State)
 			}
 		}
