@@ -47,7 +47,7 @@ kafka: ## Fetch Apache Kafka for the tests that use a real one, where java and m
 
 .PHONY: test
 test: build kafka ## Run all tests, Go and web
-	go test -timeout 40m ./...
+	go test -timeout 30m ./...
 	cd internal/deploy/rules && go test ./... # a module of its own: Prometheus' dependencies are none of ours
 	@if command -v "$$(go env CC)" >/dev/null; then \
 	  echo "go test -race $(RACE)"; CGO_ENABLED=1 go test -race -short -timeout 15m $(RACE); \
