@@ -25,15 +25,21 @@ func rows[A, B any](list []A, convert func(A) B) []B {
 	return out
 }
 
+func countsOf(c store.Counts, waived store.Waived) api.Counts {
+	return api.Counts{
+		Produced: c.Produced, Expected: c.Expected, Delivered: c.Delivered, Lost: c.Lost, Pending: c.Pending,
+		Duplicated: c.Duplicated, Redelivered: c.Redelivered, Unexpected: c.Unexpected, Corrupt: c.Corrupt, Invalid: c.Invalid,
+		Filtered: c.Filtered, Rejected: c.Rejected, Skewed: c.Skewed, Unplaced: c.Unplaced, Late: c.Late, Replayed: c.Replayed,
+		InvalidAtSource: c.InvalidAtSource, InvalidBefore: c.InvalidBefore, Checked: c.Checked, CheckedAtSource: c.CheckedAtSource,
+		Waived: waivedOf(waived),
+	}
+}
+
 func windowOf(v store.Verdict) api.Window {
 	return api.Window{
 		Stream: v.Stream, Start: v.Start.UTC(), Seconds: v.Seconds, Edge: v.Edge.String(),
 		State: v.State.String(), Revision: v.Revision,
-		Produced: v.Produced, Expected: v.Expected, Delivered: v.Delivered, Lost: v.Lost, Pending: v.Pending,
-		Duplicated: v.Duplicated, Redelivered: v.Redelivered, Unexpected: v.Unexpected, Corrupt: v.Corrupt, Invalid: v.Invalid,
-		Filtered: v.Filtered, Rejected: v.Rejected, Skewed: v.Skewed, Unplaced: v.Unplaced, Late: v.Late, Replayed: v.Replayed,
-		InvalidAtSource: v.InvalidAtSource, InvalidBefore: v.InvalidBefore, Checked: v.Checked, CheckedAtSource: v.CheckedAtSource,
-		Waived: waivedOf(v.Waived), Good: v.Good(),
+		Counts: countsOf(v.Counts, v.Waived), Good: v.Good(),
 		Reasons: rows(v.Reasons, reasonOf), Cause: v.Cause, DecidedAt: some(v.DecidedAt),
 	}
 }
@@ -48,11 +54,7 @@ func reasonOf(r store.Reason) api.Reason {
 func hourOf(h store.Hour) api.Hour {
 	return api.Hour{
 		Stream: h.Stream, Hour: h.Start.UTC().Format(hourForm), State: h.State.String(),
-		Produced: h.Produced, Expected: h.Expected, Delivered: h.Delivered, Lost: h.Lost, Pending: h.Pending,
-		Duplicated: h.Duplicated, Redelivered: h.Redelivered, Unexpected: h.Unexpected, Corrupt: h.Corrupt, Invalid: h.Invalid,
-		Filtered: h.Filtered, Rejected: h.Rejected, Skewed: h.Skewed, Unplaced: h.Unplaced, Late: h.Late, Replayed: h.Replayed,
-		InvalidAtSource: h.InvalidAtSource, InvalidBefore: h.InvalidBefore, Checked: h.Checked, CheckedAtSource: h.CheckedAtSource,
-		Waived: waivedOf(h.Waived), Good: h.Good == store.Complete, Certifiable: len(h.Bars) == 0, Bars: h.Bars,
+		Counts: countsOf(h.Counts, h.Waived), Good: h.Good == store.Complete, Certifiable: len(h.Bars) == 0, Bars: h.Bars,
 		NextCertifiableAt: some(h.Next),
 	}
 }

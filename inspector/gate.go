@@ -12,6 +12,7 @@ import (
 
 	"github.com/rollcallhq/rollcall/inspector/api"
 	"github.com/rollcallhq/rollcall/internal/access"
+	"github.com/rollcallhq/rollcall/internal/certificate"
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
@@ -69,7 +70,7 @@ func (s *Inspector) getCertificate(ctx context.Context, in *gateInput) (*entry, 
 }
 
 // actionRevoke is the action of the entry that takes a certificate back.
-const actionRevoke = "revoke"
+const actionRevoke = string(certificate.Revoke)
 
 // knownHour rolls up an hour of which anything is known. Gates are asked often: what is wrong with the question is looked for only where there is no
 // answer.
@@ -125,15 +126,10 @@ func barredProblem(h *store.Hour, bars []string) *problem {
 
 // barText says in words what stands in the way.
 func barText(h *store.Hour, bar string) string {
-	kinds := map[string][2]uint64{
-		"lost": {h.Lost, h.Waived.Lost}, "corrupt": {h.Corrupt, h.Waived.Corrupt}, "rejected": {h.Rejected, h.Waived.Rejected},
-		"duplicated": {h.Duplicated, h.Waived.Duplicated}, "unplaced": {h.Unplaced, h.Waived.Unplaced},
-	}
-	if n, ok := kinds[bar]; ok {
-		if n[1] > 0 {
-			return fmt.Sprintf("%d events are %s, of which %d are waived", n[0], bar, n[1])
-		}
-		return fmt.Sprintf("%d events are %s and not waived", n[0], bar)
+	if events, waived := h.Bad(bar); waived > 0 {
+		return fmt.Sprintf("%d events are %s, of which %d are waived", events, bar, waived)
+	} else if events > 0 {
+		return fmt.Sprintf("%d events are %s and not waived", events, bar)
 	}
 	switch bar {
 	case "unknown":

@@ -27,11 +27,10 @@ func bars(h *store.Hour, s *store.Settings) []string {
 	case store.Settling, store.Unknown:
 		all = append(all, h.Held.String())
 	}
-	add("lost", h.Lost > h.Waived.Lost)
-	add("corrupt", h.Corrupt > h.Waived.Corrupt)
-	add("rejected", h.Rejected > h.Waived.Rejected)
-	add("duplicated", h.Duplicated > h.Waived.Duplicated)
-	add("unplaced", h.Unplaced > h.Waived.Unplaced)
+	for _, bar := range store.EventBars() {
+		events, waived := h.Bad(bar)
+		add(bar, events > waived)
+	}
 	add(noTraffic, s.ExpectTraffic && h.Produced == 0)
 	return all
 }

@@ -13,17 +13,64 @@ import (
 	"github.com/rollcallhq/rollcall/internal/store"
 )
 
-// flaky is a store that is away for the looks it is told.
-type flaky struct {
+// partly is a store of which one thing cannot be read: verdicts, incidents, certificates or watermarks.
+type partly struct {
 	*store.Store
-	away int
+	away string
 }
 
-func (f *flaky) ChangedSince(ctx context.Context, since time.Time) ([]store.Changed, error) {
-	if f.away--; f.away >= 0 {
-		return nil, errors.New("away")
+func (p *partly) reach(what string) error {
+	if p.away == what {
+		return errors.New("away")
 	}
-	return f.Store.ChangedSince(ctx, since)
+	return nil
+}
+
+func (p *partly) ChangedSince(ctx context.Context, since time.Time) ([]store.Changed, error) {
+	if err := p.reach("verdicts"); err != nil {
+		return nil, err
+	}
+	return p.Store.ChangedSince(ctx, since)
+}
+
+func (p *partly) Incidents(ctx context.Context, filter store.IncidentFilter) ([]store.Incident, error) {
+	if err := p.reach("incidents"); err != nil {
+		return nil, err
+	}
+	return p.Store.Incidents(ctx, filter)
+}
+
+func (p *partly) CertificatesSince(ctx context.Context, since time.Time) ([]store.ChangedCertificate, error) {
+	if err := p.reach("certificates"); err != nil {
+		return nil, err
+	}
+	return p.Store.CertificatesSince(ctx, since)
+}
+
+func (p *partly) BackSince(ctx context.Context, since time.Time) ([]store.ChangedWatermark, error) {
+	if err := p.reach("watermarks"); err != nil {
+		return nil, err
+	}
+	return p.Store.BackSince(ctx, since)
+}
+
+// listen subscribes to a feed that has looked once.
+func listen(t *testing.T) (*partly, *Feed, <-chan store.Changes) {
+	t.Helper()
+	s := &partly{Store: openStore(t)}
+	feed := NewFeed(s, slog.New(slog.DiscardHandler))
+	feed.mustLook(t)
+	changes, cancel := feed.Subscribe()
+	t.Cleanup(cancel)
+	return s, feed, changes
+}
+
+// mustFail looks while something cannot be read.
+func (f *Feed) mustFail(t *testing.T) {
+	t.Helper()
+	if err := f.look(t.Context()); err == nil {
+		t.Error("a store that is away is not told")
+	}
 }
 
 // decide stores a verdict at a revision.
@@ -44,18 +91,13 @@ func (f *Feed) mustLook(t *testing.T) {
 
 // Verdicts are told once, whichever process stored them, and none is passed over where the store was away between.
 func TestTheFeedTellsEachVerdictOnceThoughTheStoreWasAway(t *testing.T) {
-	s := &flaky{Store: openStore(t)}
-	feed := NewFeed(s, slog.New(slog.DiscardHandler))
-	feed.mustLook(t)
-	changes, cancel := feed.Subscribe()
-	defer cancel()
+	s, feed, changes := listen(t)
 	decide(t, s.Store, "orders", 1, store.Settling)
-	s.away = 2
+	s.away = "verdicts"
 	for range 2 {
-		if err := feed.look(t.Context()); err == nil {
-			t.Error("a store that is away is not told")
-		}
+		feed.mustFail(t)
 	}
+	s.away = ""
 	decide(t, s.Store, "orders", 2, store.Complete)
 	decide(t, s.Store, "flights", 1, store.Withdrawn)
 	for range 3 {
@@ -70,26 +112,10 @@ func TestTheFeedTellsEachVerdictOnceThoughTheStoreWasAway(t *testing.T) {
 	}
 }
 
-// untold is a store that is away where changed incidents are read.
-type untold struct {
-	*store.Store
-	away bool
-}
-
-func (u *untold) Incidents(ctx context.Context, filter store.IncidentFilter) ([]store.Incident, error) {
-	if u.away {
-		return nil, errors.New("away")
-	}
-	return u.Store.Incidents(ctx, filter)
-}
-
 // An incident is told at each change, be it what people said of it, as it then is, though the store was away when it was to be read.
 func TestTheFeedTellsIncidentsAtEachChangeWhicheverProcessStoredIt(t *testing.T) {
-	s := &untold{Store: openStore(t), away: true}
-	feed := NewFeed(s, slog.New(slog.DiscardHandler))
-	feed.mustLook(t)
-	changes, cancel := feed.Subscribe()
-	defer cancel()
+	s, feed, changes := listen(t)
+	s.away = "incidents"
 	i := store.Incident{ID: wire.UID{15: 1}, Stream: "orders", Cause: store.CauseLoss, First: five, Last: five, FirstBad: five, Windows: 1, Bad: 1, Lost: 3, Version: 1}
 	put := func() {
 		t.Helper()
@@ -99,10 +125,8 @@ func TestTheFeedTellsIncidentsAtEachChangeWhicheverProcessStoredIt(t *testing.T)
 	}
 	put()
 	decide(t, s.Store, "orders", 1, store.Incomplete)
-	if err := feed.look(t.Context()); err == nil {
-		t.Error("a store that is away is not told")
-	}
-	s.away = false
+	feed.mustFail(t)
+	s.away = ""
 	told := func(lost uint64, verdicts int) {
 		t.Helper()
 		for range 3 {
@@ -158,26 +182,9 @@ func TestTheFeedDropsASubscriberThatDoesNotRead(t *testing.T) {
 	}
 }
 
-// unread is a store that is away where new certificates are read.
-type unread struct {
-	*store.Store
-	away bool
-}
-
-func (u *unread) CertificatesSince(ctx context.Context, since time.Time) ([]store.ChangedCertificate, error) {
-	if u.away {
-		return nil, errors.New("away")
-	}
-	return u.Store.CertificatesSince(ctx, since)
-}
-
 // More than one server copies an entry from its topic: it is told once, in the order of its chain, though the store was away between.
 func TestTheFeedTellsEachEntryOfAChainOnceHoweverManyServersCopyIt(t *testing.T) {
-	s := &unread{Store: openStore(t)}
-	feed := NewFeed(s, slog.New(slog.DiscardHandler))
-	feed.mustLook(t)
-	changes, cancel := feed.Subscribe()
-	defer cancel()
+	s, feed, changes := listen(t)
 	entries := []store.Certificate{
 		{Stream: "orders", Number: 1, Hour: five, Action: "certify", IssuedAt: five, IssuedBy: "anna"},
 		{Stream: "orders", Number: 2, Hour: five, Action: "revoke", IssuedAt: five, IssuedBy: "rollcall", Reason: "3 lost"},
@@ -191,11 +198,9 @@ func TestTheFeedTellsEachEntryOfAChainOnceHoweverManyServersCopyIt(t *testing.T)
 	put(entries[1])
 	put(entries...)
 	decide(t, s.Store, "orders", 1, store.Incomplete)
-	s.away = true
-	if err := feed.look(t.Context()); err == nil {
-		t.Error("a store that is away is not told")
-	}
-	s.away = false
+	s.away = "certificates"
+	feed.mustFail(t)
+	s.away = ""
 	for range 3 {
 		feed.mustLook(t)
 		put(entries...)
@@ -226,26 +231,9 @@ func TestTheFeedKnowsAnEntryAgainThatIsCopiedLate(t *testing.T) {
 	}
 }
 
-// still is a store that is away where watermarks that stepped back are read.
-type still struct {
-	*store.Store
-	away bool
-}
-
-func (s *still) BackSince(ctx context.Context, since time.Time) ([]store.ChangedWatermark, error) {
-	if s.away {
-		return nil, errors.New("away")
-	}
-	return s.Store.BackSince(ctx, since)
-}
-
 // A watermark that steps back is told once, with why, whichever process stored it and though the store was away between; one that goes on is not told.
 func TestTheFeedTellsOnceThatAWatermarkSteppedBack(t *testing.T) {
-	s := &still{Store: openStore(t)}
-	feed := NewFeed(s, slog.New(slog.DiscardHandler))
-	feed.mustLook(t)
-	changes, cancel := feed.Subscribe()
-	defer cancel()
+	s, feed, changes := listen(t)
 	move := func(at, previous, mark time.Time, reason string) store.WatermarkMove {
 		return store.WatermarkMove{Stream: "orders", At: at, Watermark: mark, Previous: previous, Reason: reason}
 	}
@@ -260,11 +248,9 @@ func TestTheFeedTellsOnceThatAWatermarkSteppedBack(t *testing.T) {
 	}
 	put(move(minute(2), time.Time{}, minute(2), moveFirst), move(minute(3), minute(2), minute(3), moveAdvanced), back, move(minute(5), minute(1), minute(5), moveAdvanced))
 	decide(t, s.Store, "orders", 1, store.Incomplete)
-	s.away = true
-	if err := feed.look(t.Context()); err == nil {
-		t.Error("a store that is away is not told")
-	}
-	s.away = false
+	s.away = "watermarks"
+	feed.mustFail(t)
+	s.away = ""
 	for range 3 {
 		feed.mustLook(t)
 		put(back) // of which nobody knew whether it was stored

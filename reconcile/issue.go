@@ -219,15 +219,11 @@ func (i *Issuer) compare(ctx context.Context, l *look) error {
 
 // reasonOf says in words what is bad about an hour.
 func reasonOf(h *store.Hour, bars []string) string {
-	counts := map[string]uint64{
-		"lost": h.Lost - min(h.Lost, h.Waived.Lost), "corrupt": h.Corrupt - min(h.Corrupt, h.Waived.Corrupt), "rejected": h.Rejected - min(h.Rejected, h.Waived.Rejected),
-		"duplicated": h.Duplicated - min(h.Duplicated, h.Waived.Duplicated), "unplaced": h.Unplaced - min(h.Unplaced, h.Waived.Unplaced),
-	}
 	words := make([]string, len(bars))
 	for i, bar := range bars {
 		words[i] = bar
-		if n := counts[bar]; n > 0 {
-			words[i] = number(n) + " " + bar
+		if events, waived := h.Bad(bar); events > waived {
+			words[i] = number(events-waived) + " " + bar
 		}
 	}
 	return strings.Join(words, ", ")

@@ -83,40 +83,45 @@ type Reason struct {
 	AtRisk    uint64     `json:"atRisk,omitempty" doc:"events pending because of it"`
 }
 
+// Counts are the event counts of a verdict, or of an hour of them.
+type Counts struct {
+	Produced        uint64  `json:"produced"`
+	Expected        uint64  `json:"expected"`
+	Delivered       uint64  `json:"delivered"`
+	Lost            uint64  `json:"lost"`
+	Pending         uint64  `json:"pending"`
+	Duplicated      uint64  `json:"duplicated"`
+	Redelivered     uint64  `json:"redelivered"`
+	Unexpected      uint64  `json:"unexpected"`
+	Corrupt         uint64  `json:"corrupt"`
+	Invalid         uint64  `json:"invalid"`
+	Filtered        uint64  `json:"filtered"`
+	Rejected        uint64  `json:"rejected"`
+	Skewed          uint64  `json:"skewed"`
+	Unplaced        uint64  `json:"unplaced"`
+	Late            uint64  `json:"late"`
+	InvalidAtSource uint64  `json:"invalidAtSource" doc:"events that the earlier hop, a first one, found to break their schema; of several edges that leave it the first one, of the required ones by name, tells of them"`
+	InvalidBefore   uint64  `json:"invalidBefore" doc:"of invalid, the events that another edge tells of: invalid - invalidBefore + invalidAtSource counts each event on one edge"`
+	Checked         uint64  `json:"checked" doc:"events that the later hop checked against their schema"`
+	CheckedAtSource uint64  `json:"checkedAtSource" doc:"the same of the earlier hop, where it is a first one"`
+	Replayed        uint64  `json:"replayed,omitempty" doc:"of the later hop: delivered again by a declared replay"`
+	Waived          *Waived `json:"waived,omitempty" doc:"of the counts: what people waived"`
+}
+
 // Window is the verdict of one window and edge.
 type Window struct {
-	Stream          string     `json:"stream"`
-	Start           time.Time  `json:"start"`
-	Seconds         uint32     `json:"seconds"`
-	Edge            string     `json:"edge"`
-	State           string     `json:"state" enum:"complete,open,settling,unknown,incomplete"`
-	Revision        uint32     `json:"revision" doc:"1 on the first verdict; 0 for an empty window derived from lanes"`
-	Produced        uint64     `json:"produced"`
-	Expected        uint64     `json:"expected"`
-	Delivered       uint64     `json:"delivered"`
-	Lost            uint64     `json:"lost"`
-	Pending         uint64     `json:"pending"`
-	Duplicated      uint64     `json:"duplicated"`
-	Redelivered     uint64     `json:"redelivered"`
-	Unexpected      uint64     `json:"unexpected"`
-	Corrupt         uint64     `json:"corrupt"`
-	Invalid         uint64     `json:"invalid"`
-	Filtered        uint64     `json:"filtered"`
-	Rejected        uint64     `json:"rejected"`
-	Skewed          uint64     `json:"skewed"`
-	Unplaced        uint64     `json:"unplaced"`
-	Late            uint64     `json:"late"`
-	InvalidAtSource uint64     `json:"invalidAtSource" doc:"events that the earlier hop, a first one, found to break their schema; of several edges that leave it the first one, of the required ones by name, tells of them"`
-	InvalidBefore   uint64     `json:"invalidBefore" doc:"of invalid, the events that another edge tells of: invalid - invalidBefore + invalidAtSource counts each event on one edge"`
-	Checked         uint64     `json:"checked" doc:"events that the later hop checked against their schema"`
-	CheckedAtSource uint64     `json:"checkedAtSource" doc:"the same of the earlier hop, where it is a first one"`
-	Replayed        uint64     `json:"replayed,omitempty" doc:"of the later hop: delivered again by a declared replay"`
-	Waived          *Waived    `json:"waived,omitempty" doc:"of the counts: what people waived"`
-	Good            bool       `json:"good" doc:"complete, or all that keeps it from that is waived"`
-	Latency         *Latency   `json:"latency,omitempty" doc:"of the later hop since production; absent when not measured"`
-	Reasons         []Reason   `json:"reasons"`
-	Cause           string     `json:"cause,omitempty" doc:"why this revision was made"`
-	DecidedAt       *time.Time `json:"decidedAt,omitempty"`
+	Stream   string    `json:"stream"`
+	Start    time.Time `json:"start"`
+	Seconds  uint32    `json:"seconds"`
+	Edge     string    `json:"edge"`
+	State    string    `json:"state" enum:"complete,open,settling,unknown,incomplete"`
+	Revision uint32    `json:"revision" doc:"1 on the first verdict; 0 for an empty window derived from lanes"`
+	Counts
+	Good      bool       `json:"good" doc:"complete, or all that keeps it from that is waived"`
+	Latency   *Latency   `json:"latency,omitempty" doc:"of the later hop since production; absent when not measured"`
+	Reasons   []Reason   `json:"reasons"`
+	Cause     string     `json:"cause,omitempty" doc:"why this revision was made"`
+	DecidedAt *time.Time `json:"decidedAt,omitempty"`
 }
 
 // WindowDetail is one window and edge with its earlier revisions, oldest first.
@@ -256,30 +261,10 @@ type Health struct {
 
 // Hour is the roll-up of one (stream, hour) over the required edges; the worst state wins.
 type Hour struct {
-	Stream            string     `json:"stream"`
-	Hour              string     `json:"hour" doc:"2026-11-22T05"`
-	State             string     `json:"state" enum:"complete,open,settling,unknown,incomplete"`
-	Produced          uint64     `json:"produced"`
-	Expected          uint64     `json:"expected"`
-	Delivered         uint64     `json:"delivered"`
-	Lost              uint64     `json:"lost"`
-	Pending           uint64     `json:"pending"`
-	Duplicated        uint64     `json:"duplicated"`
-	Redelivered       uint64     `json:"redelivered"`
-	Unexpected        uint64     `json:"unexpected"`
-	Corrupt           uint64     `json:"corrupt"`
-	Invalid           uint64     `json:"invalid"`
-	Filtered          uint64     `json:"filtered"`
-	Rejected          uint64     `json:"rejected"`
-	Skewed            uint64     `json:"skewed"`
-	Unplaced          uint64     `json:"unplaced"`
-	Late              uint64     `json:"late"`
-	InvalidAtSource   uint64     `json:"invalidAtSource" doc:"events that the earlier hop, a first one, found to break their schema; of several edges that leave it the first one, of the required ones by name, tells of them"`
-	InvalidBefore     uint64     `json:"invalidBefore" doc:"of invalid, the events that another edge tells of: invalid - invalidBefore + invalidAtSource counts each event on one edge"`
-	Checked           uint64     `json:"checked" doc:"events that the later hop checked against their schema"`
-	CheckedAtSource   uint64     `json:"checkedAtSource" doc:"the same of the earlier hop, where it is a first one"`
-	Replayed          uint64     `json:"replayed,omitempty"`
-	Waived            *Waived    `json:"waived,omitempty" doc:"of the counts: what people waived"`
+	Stream string `json:"stream"`
+	Hour   string `json:"hour" doc:"2026-11-22T05"`
+	State  string `json:"state" enum:"complete,open,settling,unknown,incomplete"`
+	Counts
 	Good              bool       `json:"good" doc:"complete, or all that keeps it from that is waived"`
 	Certified         bool       `json:"certified" doc:"a certificate stands for the hour"`
 	Certificate       *HourEntry `json:"certificate,omitempty" doc:"the last entry of the hour in the stream's chain; absent where nobody certified it"`

@@ -77,7 +77,7 @@ func problem(status int, detail string, faults ...api.Fault) http.HandlerFunc {
 }
 
 func window(start time.Time, edge, state string, change func(*api.Window)) api.Window {
-	w := api.Window{Stream: "orders", Start: start, Seconds: 60, Edge: edge, State: state, Revision: 1, Expected: 200, Delivered: 200, Reasons: []api.Reason{}}
+	w := api.Window{Stream: "orders", Start: start, Seconds: 60, Edge: edge, State: state, Revision: 1, Counts: api.Counts{Expected: 200, Delivered: 200}, Reasons: []api.Reason{}}
 	if change != nil {
 		change(&w)
 	}
@@ -127,8 +127,8 @@ func rollcall(t *testing.T) *httptest.Server {
 		},
 		"GET /uids/" + nobodyUID: problem(http.StatusNotFound, "no window holds it"),
 		"GET /hours": pages(
-			api.Hour{Stream: "orders", Hour: "2026-11-22T04", State: "complete", Produced: 7200, Expected: 7200, Delivered: 7200},
-			api.Hour{Stream: "orders", Hour: "2026-11-22T05", State: "unknown", Produced: 100, Expected: 100, Delivered: 90, Pending: 10, Filtered: 4}),
+			api.Hour{Stream: "orders", Hour: "2026-11-22T04", State: "complete", Counts: api.Counts{Produced: 7200, Expected: 7200, Delivered: 7200}},
+			api.Hour{Stream: "orders", Hour: "2026-11-22T05", State: "unknown", Counts: api.Counts{Produced: 100, Expected: 100, Delivered: 90, Pending: 10, Filtered: 4}}),
 	})
 }
 

@@ -35,15 +35,7 @@ func (s *session) printHours(rows []api.Hour) error {
 	}
 	t := newTable("STREAM", "HOUR", "STATE", ">PRODUCED", ">EXPECTED", ">DELIVERED", ">LOST", ">PENDING", "BESIDE IT")
 	for _, r := range rows {
-		t.add(r.Stream, r.Hour, r.State, r.Produced, r.Expected, r.Delivered, r.Lost, r.Pending, marks(hourMarks(r)))
+		t.add(r.Stream, r.Hour, r.State, r.Produced, r.Expected, r.Delivered, r.Lost, r.Pending, marks(markCounts(r.Counts)))
 	}
 	return t.print(s.env.Stdout)
-}
-
-func hourMarks(h api.Hour) []mark {
-	return markCounts(api.Window{
-		Duplicated: h.Duplicated, Redelivered: h.Redelivered, Unexpected: h.Unexpected, Corrupt: h.Corrupt, Invalid: h.Invalid,
-		Filtered: h.Filtered, Rejected: h.Rejected, Skewed: h.Skewed, Unplaced: h.Unplaced, Late: h.Late, InvalidAtSource: h.InvalidAtSource,
-		Replayed: h.Replayed, Waived: h.Waived,
-	})
 }

@@ -137,7 +137,7 @@ func TestWhatIsWaivedIsShownAndDoesNotMakeTheAnswerBad(t *testing.T) {
 		w := window(minute, "app..agent", c.state, func(w *api.Window) { w.Lost, w.Waived, w.Good = 3, waived, c.good })
 		s := server(t, map[string]http.HandlerFunc{
 			"GET /streams/orders/windows": pages(good(), w), "GET /streams": pages(api.Stream{Stream: "orders", Last: []api.Window{good(), w}}),
-			"GET /hours": pages(api.Hour{Stream: "orders", Hour: "2026-11-22T05", State: c.state, Lost: 3, Waived: waived, Good: c.good}),
+			"GET /hours": pages(api.Hour{Stream: "orders", Hour: "2026-11-22T05", State: c.state, Counts: api.Counts{Lost: 3, Waived: waived}, Good: c.good}),
 		})
 		for _, args := range [][]string{{"hours"}, {"windows", "orders"}, {"streams"}} {
 			got := run(t, s, args...)

@@ -46,7 +46,7 @@ func (s *session) printWindows(stream string, rows []api.Window) error {
 	t := newTable("START", "EDGE", "STATE", ">EXPECTED", ">DELIVERED", ">LOST", ">PENDING", "BESIDE IT", ">P99 MS", "WHY")
 	for _, r := range rows {
 		t.add(instant(r.Start), r.Edge, r.State, r.Expected, r.Delivered, r.Lost, r.Pending,
-			marks(markCounts(r)), p99(r.Latency), why(r.Reasons))
+			marks(markCounts(r.Counts)), p99(r.Latency), why(r.Reasons))
 	}
 	return t.print(s.env.Stdout)
 }
@@ -79,7 +79,7 @@ type mark struct {
 	count uint64
 }
 
-func markCounts(w api.Window) []mark {
+func markCounts(w api.Counts) []mark {
 	return []mark{
 		{"duplicated", w.Duplicated}, {"redelivered", w.Redelivered}, {"unexpected", w.Unexpected},
 		{"corrupt", w.Corrupt}, {"invalid", w.Invalid}, {"invalid at source", w.InvalidAtSource}, {"filtered", w.Filtered}, {"rejected", w.Rejected},

@@ -25,6 +25,26 @@ const (
 	BarSettling = "settling"
 )
 
+// EventBars are the kinds of events that stand in the way of a certificate.
+func EventBars() []string { return []string{"lost", "corrupt", "rejected", "duplicated", "unplaced"} }
+
+// Bad is how many events of the hour are of a kind that stands in the way of a certificate, and how many of these are waived; of other bars none are.
+func (h *Hour) Bad(bar string) (events, waived uint64) {
+	switch bar {
+	case "lost":
+		return h.Lost, h.Waived.Lost
+	case "corrupt":
+		return h.Corrupt, h.Waived.Corrupt
+	case "rejected":
+		return h.Rejected, h.Waived.Rejected
+	case "duplicated":
+		return h.Duplicated, h.Waived.Duplicated
+	case "unplaced":
+		return h.Unplaced, h.Waived.Unplaced
+	}
+	return 0, 0
+}
+
 // SettledBars are what stands in the way of a certificate, but for what time alone may take away and what says nothing of the hour.
 func (h *Hour) SettledBars() []string {
 	return slices.DeleteFunc(slices.Clone(h.Bars), func(bar string) bool { return bar == BarEdges || bar == BarRunning || bar == BarSettling })
